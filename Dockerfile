@@ -1,0 +1,26 @@
+# A Docker Space (or any container): uid 1000, port 8501, everything built here, nothing but the Hub asked at run time.
+FROM python:3.11-slim
+
+RUN useradd --create-home --uid 1000 user
+USER user
+WORKDIR /home/user/app
+ENV PATH=/home/user/app/.venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
+    PYTHONDONTWRITEBYTECODE=1 \
+    HF_HUB_DISABLE_TELEMETRY=1 \
+    HF_HUB_DISABLE_XET=1 \
+    STREAMLIT_SERVER_XSRF_COOKIE_SAME_SITE=none
+
+COPY --chown=user requirements.txt ./
+RUN python -m venv .venv && pip install --no-cache-dir -r requirements.txt
+
+COPY --chown=user tools/build_viewer.py tools/
+COPY --chown=user core/ui/viewer core/ui/viewer
+RUN python tools/build_viewer.py && rm -rf core/ui/viewer/node_modules
+
+COPY --chown=user . .
+
+EXPOSE 8501
+HEALTHCHECK --interval=30s --timeout=5s --start-period=60s --retries=3 \
+    CMD python -c "import urllib.request as u; u.urlopen('http://127.0.0.1:8501/_stcore/health', timeout=4)"
+CMD ["python", "-m", "core", "serve", "--port", "8501"]

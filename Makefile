@@ -1,0 +1,43 @@
+# make run: starts the dashboard. make test: all checks and tests. Both work on a fresh machine with Python 3.11 and pip.
+PYTHON ?= python3.11
+PORT ?= 8501
+VENV := .venv
+BIN := $(VENV)/bin
+VIEWER := core/ui/viewer
+
+.PHONY: run test check stress benchmark viewer clean
+
+run: $(VENV)/.run viewer
+	@echo "Strokescope: http://localhost:$(PORT)"
+	$(BIN)/python -m core serve --port $(PORT)
+
+test: check viewer
+	$(BIN)/python tools/browser.py
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+stress: $(VENV)/.dev viewer
+	$(BIN)/python -m pytest -m stress --timeout 3600
+
+viewer: $(VENV)/.run
+	@$(BIN)/python tools/build_viewer.py
+
+$(VENV)/bin/python:
+	@$(PYTHON) --version >/dev/null 2>&1 || { echo "error: $(PYTHON) is not here; install Python 3.11 or say make PYTHON=…"; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: requirements.txt | $(VENV)/bin/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(VENV)/.dev: requirements-dev.txt $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+clean:
+	rm -rf $(VENV) $(VIEWER)/node_modules $(VIEWER)/dist

@@ -1,0 +1,290 @@
+"""The command line: the same workflows as the pages, for scripts.
+
+Progress and messages go to stderr; with --json stdout is exactly one JSON object. Exit 0 done, 1 failed (the last line
+of stderr is "error: what happened; what to do"), 2 wrong usage. Decides nothing itself.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from core.errors import BadParameter, StrokescopeError
+from core.logs import configure_logging
+from core.settings import Settings, load_settings
+
+ROOT = Path(__file__).resolve().parent.parent
+app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
+cache_app = typer.Typer(no_args_is_help=True, help="Files that were fetched or made and can be again.")
+app.add_typer(cache_app, name="cache")
+
+SourceOption = Annotated[str | None, typer.Option("--source", help="hub:OWNER/NAME[@REVISION], local:DIR or sample")]
+JsonOption = Annotated[bool, typer.Option("--json", help="exactly one JSON object on stdout")]
+
+
+def main() -> None:
+    """Run the command line; errors of ours become one line and exit 1."""
+    configure_logging()
+    try:
+        app()
+    except StrokescopeError as error:
+        _note(f"error: {error.sentence()}")
+        sys.exit(1)
+    except KeyboardInterrupt:
+        _note("error: stopped by you; run it again to go on")
+        sys.exit(1)
+
+
+def _note(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _say(payload: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterator[str]]) -> None:
+    if as_json:
+        print(json.dumps(payload, allow_nan=False))
+    else:
+        for line in lines():
+            print(line)
+
+
+@contextmanager
+def _source(text: str | None) -> Iterator[tuple[Settings, Any]]:
+    from core.hub.cache import Cache
+    from core.sources.opening import open_source
+
+    settings = load_settings()
+    yield settings, open_source(text or settings.source, settings, Cache(settings.cache_dir))
+
+
+def _watch() -> Callable[[Any], None]:
+    last = -1
+
+    def report(progress: Any) -> None:
+        nonlocal last
+        tenth = int(10 * progress.done / progress.total) if progress.total else 0
+        if tenth != last:
+            last = tenth
+            total = f" of {progress.total / 1e6:.1f}" if progress.total else ""
+            _note(f"{progress.what}: {progress.done / 1e6:.1f}{total} MB")
+
+    return report
+
+
+@app.command()
+def serve(port: Annotated[int, typer.Option(min=1, max=65535)] = 8501) -> None:
+    """Start the dashboard under its supervisor."""
+    from core.resources.supervisor import serve as supervise
+
+    sys.exit(supervise(port, load_settings(), ROOT / "Home.py"))
+
+
+@app.command()
+def cases(
+    source: SourceOption = None,
+    refresh: Annotated[bool, typer.Option(help="read what is not known yet")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """List cases; costs no image bytes."""
+    with _source(source) as (_, opened):
+        listing = opened.refresh(_watch()) if refresh else opened.listing()
+    rows = [
+        {
+            "case_id": c.case_id,
+            "modalities": None if c.modalities is None else list(c.modalities),
+            "age": c.clinical.age,
+            "sex": c.clinical.sex,
+            "nihss_admission": c.clinical.nihss_admission,
+            "mrs_admission": c.clinical.mrs_admission,
+            "mrs_3month": c.clinical.mrs_3month,
+        }
+        for c in listing.cases
+    ]
+    payload = {"source": listing.source, "revision": listing.revision, "count": len(rows), "cases": rows}
+
+    def lines() -> Iterator[str]:
+        yield f"{len(rows)} cases in {listing.source}"
+        for row in rows:
+            known = row["modalities"]
+            yield f"{row['case_id']}\t{' '.join(known) if isinstance(known, list) else 'not looked yet (--refresh)'}"
+
+    _say(payload, as_json, lines)
+
+
+@app.command()
+def fetch(
+    case: Annotated[str, typer.Argument(help="case id")],
+    source: SourceOption = None,
+    modality: Annotated[list[str] | None, typer.Option(help="may be given several times; all by default")] = None,
+    out: Annotated[Path | None, typer.Option(help="folder to copy the files to")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Fetch images of one case, verified."""
+    from core.case import MODALITIES
+    from core.workflows.explore_case import fetch_case
+
+    for name in modality or ():
+        if name not in MODALITIES:
+            raise typer.BadParameter(f"no modality {name!r}; there are {', '.join(MODALITIES)}")
+    with _source(source) as (_, opened):
+        fetched, headers = fetch_case(opened, case, modality, out, _watch())
+    files = {
+        name: {
+            "path": str(file.path),
+            "bytes": file.bytes,
+            "sha256": file.sha256,
+            "shape": list(headers[name].shape),
+            "spacing_mm": [round(s, 6) for s in headers[name].spacing_mm],
+        }
+        for name, file in fetched.files.items()
+    }
+    payload = {
+        "case_id": fetched.case_id,
+        "files": files,
+        "absent": list(fetched.absent),
+        "bytes_fetched": fetched.bytes_fetched,
+        "requests": fetched.requests,
+        "from_cache": fetched.from_cache,
+    }
+
+    def lines() -> Iterator[str]:
+        for name, file in files.items():
+            yield f"{name}\t{file['path']}\t{file['bytes']} bytes"
+        for name in fetched.absent:
+            yield f"{name}\tnot in this case"
+
+    _say(payload, as_json, lines)
+
+
+@app.command()
+def segment(
+    case: Annotated[str | None, typer.Argument(help="case id, or give --dwi and --adc")] = None,
+    source: SourceOption = None,
+    dwi: Annotated[Path | None, typer.Option()] = None,
+    adc: Annotated[Path | None, typer.Option()] = None,
+    flair: Annotated[Path | None, typer.Option()] = None,
+    engine: Annotated[str, typer.Option()] = "diffusion",
+    chosen: Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, may be given several times")] = None,
+    out: Annotated[Path, typer.Option(help="folder for the mask and its sidecar")] = ...,  # type: ignore[assignment]
+    as_json: JsonOption = False,
+) -> None:
+    """Segment the ischemic lesion of one case. Research use only, not a medical device."""
+    from core.segmentation.engine import load_engine
+    from core.workflows import segment_case
+
+    if (case is None) == (dwi is None):
+        raise typer.BadParameter("give a case id, or --dwi and --adc")
+    info = load_engine(engine).info
+    parameters = dict(_setting(text) for text in chosen or ())
+    if case is None:
+        given = {"dwi": dwi, "adc": adc, "flair": flair}
+        settings, spec = load_settings(), None
+        inputs = segment_case.given_inputs(info, {name: path for name, path in given.items() if path is not None})
+    else:
+        with _source(source) as (settings, opened):
+            spec = opened.spec
+            inputs = dict(segment_case.fetch_inputs(opened, case, info, report=_watch()).files)
+
+    def phase(name: str, fraction: float) -> None:
+        _note(f"{name}: {100 * fraction:.0f} %")
+
+    done = segment_case.segment(settings, info, inputs, parameters, out, case, spec, phase)
+    payload = {
+        "case_id": done.case_id,
+        "engine": done.engine,
+        "mask": str(done.mask),
+        "probability": None if done.probability is None else str(done.probability),
+        "volume_ml": done.volume_ml,
+        "core_volume_ml": done.core_volume_ml,
+        "lesion_count": done.lesion_count,
+        "seconds": done.seconds,
+        "peak_rss_mb": done.peak_rss_mb,
+        "warnings": list(done.warnings),
+    }
+
+    def lines() -> Iterator[str]:
+        core = "–" if done.core_volume_ml is None else f"{done.core_volume_ml:.2f} ml"
+        yield f"segmented volume {done.volume_ml:.2f} ml, core {core}, {done.lesion_count} lesions"
+        yield f"mask {done.mask}"
+        yield from (f"warning: {w}" for w in done.warnings)
+        yield "Research use only, not a medical device"
+
+    _say(payload, as_json, lines)
+
+
+def _setting(text: str) -> tuple[str, float]:
+    name, _, value = text.partition("=")
+    try:
+        return name.strip(), float(value)
+    except ValueError:
+        raise BadParameter(
+            f"{text!r} is not NAME=VALUE with a number", hint="write e.g. --set min_volume_ml=0.1"
+        ) from None
+
+
+@app.command()
+def score(
+    prediction: Annotated[Path, typer.Option()] = ...,  # type: ignore[assignment]
+    truth: Annotated[Path, typer.Option()] = ...,  # type: ignore[assignment]
+    as_json: JsonOption = False,
+) -> None:
+    """Compare a predicted mask with the true one; undefined is null."""
+    from dataclasses import asdict
+
+    from core.evaluation.score import score_files
+
+    payload = asdict(score_files(prediction, truth))
+
+    def lines() -> Iterator[str]:
+        for name, value in payload.items():
+            yield f"{name}\t{'–' if value is None else f'{value:.4g}'}"
+
+    _say(payload, as_json, lines)
+
+
+@cache_app.command("list")
+def cache_list(as_json: JsonOption = False) -> None:
+    """What the cache holds, largest first."""
+    from core.hub.cache import Cache
+
+    cache = Cache(load_settings().cache_dir)
+    entries = sorted(cache.entries(), key=lambda e: -e.bytes)
+    rows = [{"source": e.source, "case_id": e.case_id, "modality": e.modality, "bytes": e.bytes} for e in entries]
+    payload = {"total_bytes": sum(e.bytes for e in entries), "entries": rows}
+
+    def lines() -> Iterator[str]:
+        yield f"{len(rows)} files, {payload['total_bytes'] / 1e6:.1f} MB"  # type: ignore[operator]
+        yield from (f"{e.bytes / 1e6:8.1f} MB\t{e.source}\t{e.case_id}\t{e.modality}" for e in entries)
+
+    _say(payload, as_json, lines)
+
+
+@cache_app.command("clear")
+def cache_clear(as_json: JsonOption = False) -> None:
+    """Remove every image from the cache; nothing that cannot be fetched or made again."""
+    from core.hub.cache import Cache
+
+    freed = Cache(load_settings().cache_dir).clear()
+    _say({"freed_bytes": freed}, as_json, lambda: iter([f"freed {freed / 1e6:.1f} MB"]))
+
+
+@app.command()
+def doctor(as_json: JsonOption = False) -> None:
+    """What RAM and disk this container really has, and how the previous run ended."""
+    from core.resources.doctor import doctor as examine
+
+    found = examine(load_settings())
+
+    def lines() -> Iterator[str]:
+        memory, disk = found["memory"], found["disk"]
+        yield f"RAM  {memory['used_mb']:.0f} of {memory['limit_mb']:.0f} MB ({memory['limit_source']})"
+        yield f"disk {disk['used_mb']:.0f} of {disk['limit_mb']:.0f} MB ({disk['limit_source']})"
+        previous = found["previous_run"]
+        yield "previous run: none recorded" if previous is None else f"previous run: {previous['class']}"
+
+    _say(found, as_json, lines)

@@ -1,0 +1,148 @@
+"""Every error that Strokescope raises on purpose.
+
+    StrokescopeError                what happened, and the next step
+    ├── BadSettings                 an environment variable that cannot be understood
+    ├── SourceError                 where cases come from
+    │   ├── BadSource               a source that is not hub:, local: or sample, or a folder that is not there
+    │   ├── CaseNotFound            no case of that id in this source
+    │   └── ModalityAbsent          the case has no such image
+    ├── HubError                    the Hub, seen from here
+    │   ├── HubOffline              no network, or HF_HUB_OFFLINE
+    │   ├── HubTimeout              no answer within the deadline
+    │   ├── HubNotFound             no such repository, revision or file
+    │   ├── HubDenied               gated or private
+    │   ├── HubRateLimited          too many requests; says when to come back
+    │   ├── HubServerError          the Hub answered with a failure of its own
+    │   └── HubCorrupt              bytes that are not what was promised
+    ├── FetchCancelled              the user stopped a transfer
+    ├── DiskFull                    no room for the file
+    ├── BadVolume                   voxels, affine or header that cannot be an image
+    │   └── GridMismatch            two images that do not lie on one grid
+    ├── EngineError                 a segmentation that could not be made
+    │   ├── BadInput                the images are not what the engine can judge
+    │   ├── BadParameter            unknown engine or parameter, or a value out of range
+    │   ├── JobCancelled            the user stopped the job
+    │   └── WorkerDied              the worker process ended without a result
+    ├── PortInUse                   another program listens where the dashboard should
+    └── OverBudget                  a step that does not fit the container
+
+No bare ValueError crosses a layer. The message is one sentence without the next step; `hint` is the next step.
+"""
+
+from __future__ import annotations
+
+
+class StrokescopeError(Exception):
+    """What happened (`str(error)`) and what to do about it (`hint`)."""
+
+    def __init__(self, message: str, *, hint: str) -> None:
+        super().__init__(message)
+        self.hint = hint
+
+    def sentence(self) -> str:
+        """One line for a terminal or a log: what happened; what to do."""
+        return f"{self}; {self.hint}"
+
+
+class BadSettings(StrokescopeError):
+    """An environment variable cannot be understood."""
+
+
+class SourceError(StrokescopeError):
+    """A source of cases cannot give what was asked."""
+
+
+class BadSource(SourceError):
+    """The source's name or folder is wrong."""
+
+
+class CaseNotFound(SourceError):
+    """No case of that id in this source."""
+
+
+class ModalityAbsent(SourceError):
+    """The case exists, the image does not."""
+
+
+class HubError(StrokescopeError):
+    """The Hub did not give what was asked."""
+
+
+class HubOffline(HubError):
+    """No network, or HF_HUB_OFFLINE is set."""
+
+
+class HubTimeout(HubError):
+    """No answer within the deadline."""
+
+
+class HubNotFound(HubError):
+    """No such repository, revision or file."""
+
+
+class HubDenied(HubError):
+    """The repository is gated or private, or the token is refused."""
+
+
+class HubRateLimited(HubError):
+    """Too many requests.
+
+    Attributes:
+        retry_after_s: seconds until the Hub wants to hear from us again.
+    """
+
+    def __init__(self, message: str, *, hint: str, retry_after_s: float) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class HubServerError(HubError):
+    """The Hub answered with a failure of its own."""
+
+
+class HubCorrupt(HubError):
+    """The bytes are not what the Hub promised."""
+
+
+class FetchCancelled(StrokescopeError):
+    """The user stopped a transfer."""
+
+
+class DiskFull(StrokescopeError):
+    """The disk has no room for the file."""
+
+
+class BadVolume(StrokescopeError):
+    """Voxels, affine or header cannot be an image."""
+
+
+class GridMismatch(BadVolume):
+    """Two images do not lie on one grid."""
+
+
+class EngineError(StrokescopeError):
+    """A segmentation could not be made."""
+
+
+class BadInput(EngineError):
+    """The images are not what the engine can judge."""
+
+
+class BadParameter(EngineError):
+    """Unknown engine or parameter, or a value out of range."""
+
+
+class JobCancelled(EngineError):
+    """The user stopped the job."""
+
+
+class WorkerDied(EngineError):
+    """The worker process ended without a result."""
+
+
+class PortInUse(StrokescopeError):
+    """Another program listens where the dashboard should."""
+
+
+class OverBudget(StrokescopeError):
+    """A step does not fit the container."""

@@ -1,0 +1,209 @@
+"""Where voxels lie in the patient, and how to move an image from one grid to another.
+
+World coordinates are RAS+ in mm: x grows to the patient's right, y to the front, z to the head. Resampling works slab
+by slab, so that no second copy of a large image is ever needed. Does not read files (nifti.py) or judge images.
+"""
+
+from __future__ import annotations
+
+from itertools import permutations, product
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import ndimage
+
+from core.errors import BadVolume, GridMismatch
+from core.imaging.volume import Affine, Volume, check_grid, spacing_of
+
+Shape = tuple[int, int, int]
+Floats = NDArray[np.float32]
+
+_LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
+_STRAIGHT = 0.02  # source voxels: axes that drift less than this across the whole image count as parallel
+
+
+def world(affine: Affine, ijk: ArrayLike) -> NDArray[np.float64]:
+    """RAS+ mm, (..., 3), of voxel indices (..., 3); the index of a voxel's centre is whole."""
+    index = np.asarray(ijk, dtype=np.float64)
+    return index @ affine[:3, :3].T + affine[:3, 3]
+
+
+def side_of(x_mm: float) -> str:
+    """The patient's "left" (x < 0 in RAS+) or "right"."""
+    return "left" if x_mm < 0 else "right"
+
+
+def orientation(affine: Affine) -> str:
+    """Where the stored axes point, e.g. "LAS": the nearest of the patient's axes for each, every axis named once."""
+    cosines = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    order = max(permutations(range(3)), key=lambda p: sum(abs(cosines[p[axis], axis]) for axis in range(3)))
+    return "".join(_LETTERS[row][int(cosines[row, axis] > 0)] for axis, row in enumerate(order))
+
+
+def _corners(shape: tuple[int, ...]) -> NDArray[np.float64]:
+    return np.array(list(product(*((0, n - 1) for n in shape[:3]))), dtype=np.float64)
+
+
+def same_grid(
+    a_shape: tuple[int, ...],
+    a_affine: Affine,
+    b_shape: tuple[int, ...],
+    b_affine: Affine,
+    tolerance_mm: float = 0.1,
+) -> bool:
+    """Whether two images have equal shapes (first three axes) and corners closer than the tolerance."""
+    if tuple(a_shape[:3]) != tuple(b_shape[:3]):
+        return False
+    corners = _corners(a_shape)
+    gaps = np.linalg.norm(world(a_affine, corners) - world(b_affine, corners), axis=1)
+    return bool(gaps.max() <= tolerance_mm)
+
+
+def working_grid(shape: tuple[int, ...], affine: Affine, spacing_mm: float = 2.0) -> tuple[Shape, Affine]:
+    """A coarser grid over exactly the same field of view: axes as stored, voxels near `spacing_mm`, never finer."""
+    check_grid(shape, affine)
+    spacing = spacing_of(affine)
+    small = tuple(max(1, min(n, round(n * s / spacing_mm))) for n, s in zip(shape, spacing, strict=True))
+    ratio = np.array([n / m for n, m in zip(shape, small, strict=True)])
+    coarse = np.eye(4)
+    coarse[:3, :3] = affine[:3, :3] * ratio
+    coarse[:3, 3] = world(affine, (ratio - 1) / 2)  # centre of the first coarse voxel
+    return (small[0], small[1], small[2]), coarse
+
+
+def resample_to(volume: Volume, shape: tuple[int, ...], affine: Affine, order: int = 1) -> Volume:
+    """The volume on another grid: linear (order 1) or nearest (order 0); zero outside its field of view.
+
+    Raises:
+        GridMismatch: the two fields of view do not overlap.
+        BadVolume: the grid cannot be an image, or the order is neither 0 nor 1.
+    """
+    if order not in (0, 1):
+        raise BadVolume(f"interpolation of order {order} is not offered", hint="use order 0 (nearest) or 1 (linear)")
+    return Volume(_resample(volume.data, volume.affine, shape, affine, order, average=False), affine, volume.unit)
+
+
+def downsample(volume: Volume, shape: tuple[int, ...], affine: Affine) -> Volume:
+    """The volume on a coarser grid, each voxel the mean over its own extent, so that nothing small is skipped.
+
+    Axes that do not get coarser are interpolated linearly. Raises as `resample_to`.
+    """
+    step = _to_source(volume.affine, affine)
+    if _axes_of(step, shape) is not None:
+        return Volume(_resample(volume.data, volume.affine, shape, affine, 1, average=True), affine, volume.unit)
+    check_grid(shape, affine)
+    own_shape, own_affine = working_grid(volume.data.shape, volume.affine, min(spacing_of(affine)))
+    own = _resample(volume.data, volume.affine, own_shape, own_affine, 1, average=True)
+    return Volume(_resample(own, own_affine, shape, affine, 1, average=False), affine, volume.unit)
+
+
+def upsample(data: Floats, from_affine: Affine, shape: tuple[int, ...], affine: Affine) -> Floats:
+    """Values (x, y, z) float32 of a coarse grid, linearly on a finer one: (X, Y, Z) float32, zero outside.
+
+    Raises as `resample_to`.
+    """
+    return _resample(data, from_affine, shape, affine, 1, average=False)
+
+
+def _to_source(source: Affine, target: Affine) -> Affine:
+    step: Affine = np.linalg.inv(source) @ target
+    return step
+
+
+def _resample(
+    data: Floats, source: Affine, shape: tuple[int, ...], target: Affine, order: int, *, average: bool
+) -> Floats:
+    check_grid(shape, target)
+    step = _to_source(source, target)
+    reached = _corners(shape) @ step[:3, :3].T + step[:3, 3]
+    half = np.abs(step[:3, :3]).sum(axis=1) / 2  # a target voxel reaches this far around its centre
+    if ((reached.max(axis=0) + half <= -0.5) | (reached.min(axis=0) - half >= np.array(data.shape) - 0.5)).any():
+        raise GridMismatch("the two images show different parts of space", hint="check that both are of one patient")
+    axes = _axes_of(step, shape)
+    out: Floats = np.zeros(shape, dtype=np.float32, order="F")
+    if axes is None:
+        _oblique(data, step, order, out)
+    else:
+        _straight(data.transpose(axes), step[list(axes)], order, average, out)
+    return out
+
+
+def _axes_of(step: Affine, shape: tuple[int, ...]) -> tuple[int, int, int] | None:
+    """For each target axis the source axis that it runs along, or None when the grids are turned to each other."""
+    turn = step[:3, :3]
+    axes = np.abs(turn).argmax(axis=0)
+    if len(set(axes.tolist())) != 3:
+        return None
+    drift = np.abs(turn) * np.array(shape[:3])
+    drift[axes, range(3)] = 0
+    return (int(axes[0]), int(axes[1]), int(axes[2])) if drift.max() < _STRAIGHT else None
+
+
+def _straight(data: Floats, step: Affine, order: int, average: bool, out: Floats) -> None:
+    """Fill `out` one axis at a time by weights; `data` and the rows of `step` are in the target's axis order."""
+    middle = (np.array(out.shape) - 1) / 2
+    weights = []
+    for axis in range(3):
+        scale = step[axis, axis]
+        start = step[axis, 3] + step[axis, :3] @ middle - scale * middle[axis]  # drift is zero in the image's middle
+        positions = start + scale * np.arange(out.shape[axis])
+        width = abs(scale) if average and abs(scale) > 1 else 0.0
+        weights.append(_weights(data.shape[axis], positions, order, width))
+    for k, row in enumerate(weights[2]):
+        used = np.flatnonzero(row)
+        if used.size == 0:
+            continue
+        slab = data[:, :, used[0]] if row[used[0]] == 1 else data[:, :, used[0]] * row[used[0]]
+        for s in used[1:]:
+            slab = slab + data[:, :, s] * row[s]
+        out[:, :, k] = _apply(weights[1], _apply(weights[0], slab).T).T
+
+
+def _apply(weights: Floats, slab: Floats) -> Floats:
+    """`weights` @ `slab`, by plain selection where every row picks one sample whole."""
+    picked = weights.argmax(axis=1)
+    if (
+        np.array_equal(weights.sum(axis=1), weights[np.arange(len(weights)), picked])
+        and (weights.max(axis=1) == 1).all()
+    ):
+        return slab if np.array_equal(picked, np.arange(slab.shape[0])) else slab[picked]
+    return weights @ slab
+
+
+def _weights(count: int, positions: NDArray[np.float64], order: int, width: float) -> Floats:
+    """(targets, count) weights of the source samples for each target position (in source samples).
+
+    `width` > 0 averages over that many samples; a row is zero where the position lies outside the samples' extent.
+    """
+    samples = np.arange(count)
+    if width > 0:
+        low = np.maximum(positions[:, None] - width / 2, samples - 0.5)
+        high = np.minimum(positions[:, None] + width / 2, samples + 0.5)
+        cover = np.clip(high - low, 0, None)
+        total = cover.sum(axis=1, keepdims=True)
+        mean: Floats = np.divide(cover, total, out=np.zeros_like(cover), where=total > 1e-6).astype(np.float32)
+        return mean
+    inside = (positions > -0.5 - 1e-6) & (positions < count - 0.5 + 1e-6)
+    held = np.clip(positions, 0, count - 1)
+    nearest = np.rint(held)
+    if order == 0:
+        held = nearest
+    held = np.where(np.abs(held - nearest) < 1e-4, nearest, held)  # rounding of the header's float32 is no shift
+    linear: Floats = (np.clip(1 - np.abs(held[:, None] - samples), 0, 1) * inside[:, None]).astype(np.float32)
+    return linear
+
+
+def _oblique(data: Floats, step: Affine, order: int, out: Floats) -> None:
+    """Fill `out` from a grid that is turned to it, one target slab at a time."""
+    i, j = np.arange(out.shape[0])[:, None], np.arange(out.shape[1])[None, :]
+    for k in range(out.shape[2]):
+        origin = step[:3, 2] * k + step[:3, 3]
+        inside = np.ones(out.shape[:2], dtype=bool)
+        for axis in range(3):
+            position = step[axis, 0] * i + step[axis, 1] * j + origin[axis]
+            inside &= (position >= -0.5) & (position <= data.shape[axis] - 0.5)
+        if inside.any():
+            slab = ndimage.affine_transform(
+                data, step[:3, :3], origin, (*out.shape[:2], 1), np.float32, order, mode="nearest", prefilter=False
+            )
+            out[:, :, k] = np.where(inside, slab[:, :, 0], 0)

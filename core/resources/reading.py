@@ -1,0 +1,80 @@
+"""Reading: RAM, disk, CPU, GPU and processes of the container at one moment, and the loads between two moments.
+
+Frozen values and pure sums. Asks nothing (probe.py) and judges nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from core.resources.disk import DiskReading
+from core.resources.gpu import Gpu
+from core.resources.memory import MemoryReading
+from core.resources.processes import ProcessRow
+
+MIN_SPAN_S = 0.05  # a shorter time between two readings gives no meaningful load
+
+
+@dataclass(frozen=True)
+class CpuReading:
+    """CPU of the container.
+
+    Attributes:
+        count: cores this process may run on.
+        quota: cores' worth of time that the container may use, None without a quota.
+        used_seconds: CPU time of the container's group since it began; None when the kernel does not say.
+        load_percent: of what is allowed, since the reading before; None in a first reading.
+    """
+
+    count: int
+    quota: float | None
+    used_seconds: float | None
+    load_percent: float | None = None
+
+    @property
+    def allowed(self) -> float:
+        """Cores' worth of time that may be used."""
+        return min(float(self.count), self.quota) if self.quota else float(self.count)
+
+
+@dataclass(frozen=True)
+class Reading:
+    """Everything at one moment.
+
+    Attributes:
+        at: seconds since 1970 (for the screen).
+        ticks: monotonic seconds (for differences).
+        gpu: empty when there is none.
+        processes: this app's tree, largest first.
+    """
+
+    at: float
+    ticks: float
+    memory: MemoryReading
+    disk: DiskReading
+    cpu: CpuReading
+    gpu: tuple[Gpu, ...]
+    processes: tuple[ProcessRow, ...]
+
+
+def with_loads(now: Reading, before: Reading | None) -> Reading:
+    """`now` with the loads since `before`; unchanged when they are too close together."""
+    if before is None or now.ticks - before.ticks < MIN_SPAN_S:
+        return now
+    span = now.ticks - before.ticks
+    earlier = {row.pid: row.cpu_seconds for row in before.processes}
+    rows = tuple(
+        replace(row, cpu_percent=_percent(row.cpu_seconds, earlier.get(row.pid), span)) for row in now.processes
+    )
+    used = now.cpu.used_seconds
+    if used is None:  # no group to ask: our own tree
+        load = sum(row.cpu_percent or 0.0 for row in rows) / now.cpu.allowed
+    else:
+        load = _percent(used, before.cpu.used_seconds, span * now.cpu.allowed) or 0.0
+    return replace(now, cpu=replace(now.cpu, load_percent=min(100.0, load)), processes=rows)
+
+
+def _percent(after: float, before: float | None, span: float) -> float | None:
+    if before is None or after < before:  # a new process under an old number
+        return None
+    return 100.0 * (after - before) / span

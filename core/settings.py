@@ -1,0 +1,95 @@
+"""Settings: what the environment says, read once, frozen.
+
+`load_settings()` reads; importing does nothing. Sizes are bytes. Does not create folders and does not probe anything.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from core.errors import BadSettings
+
+PINNED_REPO = "hugging-science/isles24-stroke"
+PINNED_REVISION = "9707a7fca6d3dd1a690de010ec4aed06bdcd0417"
+DEFAULT_SOURCE = f"hub:{PINNED_REPO}"
+DEFAULT_ENDPOINT = "https://huggingface.co"
+
+_SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B?)\s*$", re.IGNORECASE)
+
+
+def parse_size(text: str) -> int:
+    """Bytes of "16G", "500M", "15Gi" or "1024"; K, M, G and T are powers of 1024, as the kernel and Spaces count.
+
+    Raises:
+        BadSettings: the text is not a size, or is zero.
+    """
+    match = _SIZE.match(text)
+    value = float(match[1]) * 1024.0 ** " KMGT".index(match[2].upper() or " ") if match else 0.0
+    if value < 1:
+        raise BadSettings(f"{text!r} is not a size", hint="write it like 16G or 500M")
+    return int(value)
+
+
+def _size(value: object) -> object:
+    if isinstance(value, str):
+        try:
+            return parse_size(value) if value.strip() else None
+        except BadSettings as error:
+            raise ValueError(error.sentence()) from None
+    return value
+
+
+Size = Annotated[int | None, BeforeValidator(_size)]
+
+
+class Settings(BaseSettings):
+    """Everything the environment decides. Attribute names are the variables' names without STROKESCOPE_.
+
+    Attributes:
+        source: default source of cases, `hub:OWNER/NAME[@REVISION]`, `local:DIR` or `sample`.
+        cache_dir: files that can be fetched or made again.
+        state_dir: records that should outlive a run.
+        memory_limit, disk_limit: bytes; a person's own limit, beside what the container says.
+        cgroup_root: where the kernel shows control groups.
+        hf_endpoint, hf_token, hf_hub_offline: the Hub's own variables.
+        container_memory: bytes of the Space's `MEMORY` variable.
+        accelerator: the Space's hardware name, for its disk tier.
+        space_id: owner/name when running on a Space.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", populate_by_name=True)
+
+    source: str = Field(DEFAULT_SOURCE, validation_alias="STROKESCOPE_SOURCE")
+    cache_dir: Path = Field(Path("~/.cache/strokescope"), validation_alias="STROKESCOPE_CACHE_DIR")
+    state_dir: Path = Field(Path("~/.local/state/strokescope"), validation_alias="STROKESCOPE_STATE_DIR")
+    memory_limit: Size = Field(None, validation_alias="STROKESCOPE_MEMORY_LIMIT")
+    disk_limit: Size = Field(None, validation_alias="STROKESCOPE_DISK_LIMIT")
+    cgroup_root: Path = Field(Path("/sys/fs/cgroup"), validation_alias="STROKESCOPE_CGROUP_ROOT")
+    hf_endpoint: str = Field(DEFAULT_ENDPOINT, validation_alias="HF_ENDPOINT")
+    hf_token: SecretStr | None = Field(None, validation_alias="HF_TOKEN")
+    hf_hub_offline: bool = Field(False, validation_alias="HF_HUB_OFFLINE")
+    container_memory: Size = Field(None, validation_alias="MEMORY")
+    accelerator: str = Field("", validation_alias="ACCELERATOR")
+    space_id: str = Field("", validation_alias="SPACE_ID")
+
+
+def load_settings() -> Settings:
+    """Read the environment.
+
+    Raises:
+        BadSettings: a variable cannot be understood; names it.
+    """
+    try:
+        loaded = Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = first["loc"][0] if first["loc"] else "a setting"
+        raise BadSettings(f"{name} is not valid: {first['msg']}", hint="correct or unset the variable") from None
+    return loaded.model_copy(
+        update={"cache_dir": loaded.cache_dir.expanduser(), "state_dir": loaded.state_dir.expanduser()}
+    )

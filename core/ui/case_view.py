@@ -1,0 +1,157 @@
+"""One case on screen: its strip, the choice of images with what they cost, the fetch, and the viewer.
+
+Never leaves another case's image on screen: what is drawn is keyed by the case, and a failure is drawn instead of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from core.case import MODALITIES, SESSION_LABELS, TRUTH, CaseRef
+from core.errors import StrokescopeError
+from core.sources.protocol import Cancelled, Fetched, Report, Source
+from core.ui import loaders, messages, state
+from core.ui.picture import draw_picture
+from core.ui.waiting import outcome, retry
+from core.workflows.explore_case import Shown, choose, cost_bytes, images_of, neighbour, partners
+
+
+def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]) -> None:
+    """Draw the case, or the reason why it cannot be drawn where the image would be."""
+    case = _known(source, case_id)
+    _strip(source, case_id, case, ids)
+    if case is None:
+        return
+    shown = _choice(source, case, wanted)
+    if not shown.images:
+        st.warning(f"{case_id} has no image that can be shown. Choose another case.")
+        return
+    fetched = get(source, case_id, shown.names, shown.images)
+    if fetched is None:
+        return
+    there = tuple(n for n in shown.images if n in fetched.files)
+    gone = [MODALITIES[n].label for n in shown.names if n in fetched.absent]
+    if gone:
+        st.caption(f"Not in this case: {', '.join(gone)}.")
+    if there:
+        command = draw_picture(source, case, there, fetched, truth=shown.truth)
+        _obey(command, source, case, ids)
+
+
+def _known(source: Source, case_id: str) -> CaseRef | None:
+    for case in source.listing().cases:
+        if case.case_id == case_id and case.modalities is not None:
+            return case
+
+    def work(report: Report, cancelled: Cancelled) -> CaseRef:
+        return source.case(case_id)
+
+    key = ("case", source.spec, case_id)
+    try:
+        found: CaseRef = outcome(loaders.fetches(), key, f"Reading what {case_id} holds", work)
+        return found
+    except StrokescopeError as error:
+        messages.failure(error, "case", lambda: retry(loaders.fetches(), key))
+        return None
+
+
+def get(source: Source, case_id: str, names: Sequence[str], needed: Sequence[str]) -> Fetched | None:
+    """Fetch with progress; None after a failure was shown."""
+
+    def work(report: Report, cancelled: Cancelled) -> Fetched:
+        return source.fetch(case_id, list(names), report, cancelled)
+
+    key = ("fetch", source.spec, case_id, tuple(sorted(names)))
+    tasks = loaders.fetches()
+    if not set(names) <= source.cached(case_id):
+        done = tasks.get(key)
+        if done is not None and done.state == "done" and any(not f.path.exists() for f in done.result.files.values()):
+            tasks.drop(key)
+    labels = " + ".join(MODALITIES[n].label for n in needed)
+    try:
+        fetched: Fetched = outcome(tasks, key, f"Getting {labels} of {case_id}", work)
+        return fetched
+    except StrokescopeError as error:
+        messages.failure(error, "fetch", lambda: retry(tasks, key))
+        return None
+
+
+def _strip(source: Source, case_id: str, case: CaseRef | None, ids: Sequence[str]) -> None:
+    row = ids.index(case_id) + 1 if case_id in ids else 0
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        st.button("All cases", icon=":material/list:", on_click=state.go, kwargs={"case": None}, key="all-cases")
+        previous, following = neighbour(ids, case_id, -1), neighbour(ids, case_id, 1)
+        st.button("Previous case (K)", icon=":material/chevron_left:", key="previous", disabled=previous == case_id,
+                  on_click=state.go, kwargs={"case": previous})  # fmt: skip
+        st.button("Next case (J)", icon=":material/chevron_right:", key="next", disabled=following == case_id,
+                  on_click=state.go, kwargs={"case": following})  # fmt: skip
+        told = messages.headline(case) if case else case_id
+        synthetic = " · :violet-badge[synthetic]" if source.synthetic else ""
+        where = f" · row {row} of {len(ids)}" if row else ""
+        note = f" · {case.note}" if case and case.note else ""
+        st.markdown(f"**{told}**{synthetic}{note}{where}", width="stretch")
+        if st.button("Segment this case", icon=":material/select_all:", key="to-segment"):
+            st.switch_page("pages/2_Segment.py")
+
+
+def _choice(source: Source, case: CaseRef, wanted: Sequence[str]) -> Shown:
+    acute_truth = bool(st.session_state.get("acute-truth", False))
+    shown = choose(case, wanted, acute_truth)
+    if not shown.images:
+        return shown
+    cached = source.cached(case.case_id)
+    first = shown.images[0]
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        names = images_of(case)
+        picked = st.segmented_control(
+            "Image", names, default=first, required=True, label_visibility="collapsed", key=f"image-{case.case_id}-{first}",
+            format_func=lambda n: _label(case, n, cached), help="What is not on this machine yet shows what it costs.",
+        )  # fmt: skip
+        beside = ["–", *partners(case, first)]
+        second = shown.images[1] if len(shown.images) > 1 else "–"
+        other = st.selectbox(
+            "Beside it", beside, index=beside.index(second), label_visibility="collapsed", width=190,
+            format_func=lambda n: "alone" if n == "–" else f"beside {_label(case, n, cached)}",
+            key=f"beside-{case.case_id}-{first}-{second}",
+        )  # fmt: skip
+        session = MODALITIES[first].session
+        st.markdown(f":gray-badge[{SESSION_LABELS[session]}]")
+        has_truth = case.modalities is None or TRUTH in case.modalities
+        if session != MODALITIES[TRUTH].session and has_truth:
+            st.toggle(
+                "Lesion of the follow-up MRI", key="acute-truth", help="Drawn days later, shown over the acute CT."
+            )
+    if picked and picked != first:
+        usual = partners(case, picked)[:1] if len(shown.images) > 1 else ()
+        _show((picked, *usual))
+    if other != second:
+        _show((first,) if other == "–" else (first, other))
+    return shown
+
+
+def _show(names: tuple[str, ...]) -> None:
+    state.go(modalities=names)
+    st.rerun()
+
+
+def _label(case: CaseRef, name: str, cached: frozenset[str]) -> str:
+    label = MODALITIES[name].label
+    if name in cached:
+        return label
+    cost = cost_bytes(case, [name], cached)
+    return f"{label} · {messages.megabytes(cost)}" if cost is not None else label
+
+
+def _obey(command: dict[str, object] | None, source: Source, case: CaseRef, ids: Sequence[str]) -> None:
+    """Do what a key pressed in the viewer asked for."""
+    if not command:
+        return
+    kind, value = command.get("kind"), command.get("value")
+    if kind == "case" and isinstance(value, int) and ids:
+        state.go(case=neighbour(ids, case.case_id, value))
+        st.rerun()
+    names = images_of(case)
+    if kind == "modality" and isinstance(value, int) and 1 <= value <= len(names):
+        _show((names[value - 1],))

@@ -1,0 +1,80 @@
+"""The shared objects of the app: the only home of st.cache_resource and st.cache_data, all bounded.
+
+One of each for all sessions: settings, cache, sources, task pools, sampler, volume routes. Decides nothing.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from core.hub.cache import Cache
+from core.resources.probe import Sampler
+from core.settings import Settings, load_settings
+from core.sources.opening import open_source, parse_spec
+from core.sources.protocol import Source
+from core.ui import slices
+from core.ui.state import local_key
+from core.ui.tasks import Tasks
+
+FETCHES, JOBS = 4, 1  # transfers at once; heavy jobs at once
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def settings() -> Settings:
+    """The environment, read once."""
+    return load_settings()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def cache() -> Cache:
+    """The files that were fetched or made."""
+    return Cache(settings().cache_dir)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def sampler() -> Sampler:
+    """Readings of the last minutes, taken in the background."""
+    started = Sampler(settings())
+    started.start()
+    return started
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def source(spec: str) -> Source:
+    """The source of that name, shared by all sessions. Raises BadSource."""
+    return open_source(spec, settings(), cache())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def local_sources() -> dict[str, str]:
+    """Folders that a person opened or configured: their short key -> spec. An address may only name these."""
+    configured = settings().source
+    return {local_key(configured): configured} if configured.startswith("local:") else {}
+
+
+def allow_local(spec: str) -> None:
+    """Let addresses name this folder, by its key, until the app ends."""
+    known = local_sources()
+    if parse_spec(spec).kind == "local" and len(known) < 64:
+        known[local_key(spec)] = spec
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def fetches() -> Tasks:
+    """Transfers, listings and checks."""
+    return Tasks(FETCHES)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def jobs() -> Tasks:
+    """Segmentations and scores: one heavy job at a time."""
+    return Tasks(JOBS)
+
+
+@st.cache_data(max_entries=24, show_spinner=False)
+def static_view(image: str, stamp: float, overlay: str | None, window: tuple[float, float] | None) -> go.Figure:
+    """The montage of one image; `stamp` is the file's mtime, so that another file is another entry."""
+    return slices.montage(Path(image), Path(overlay) if overlay else None, window)

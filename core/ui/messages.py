@@ -1,0 +1,63 @@
+"""The sentences on screen: banner, failures with their next step, sizes and numbers. Decides nothing about the work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import streamlit as st
+
+from core.case import CaseRef
+from core.errors import HubError, StrokescopeError
+
+NOTICE = "Research use only, not a medical device"
+
+
+def megabytes(count: int | None) -> str:
+    """ "8.1 MB"; "size not known yet" for None."""
+    return "size not known yet" if count is None else f"{count / 1e6:.1f} MB"
+
+
+def number(value: float | None, unit: str = "", digits: int = 2) -> str:
+    """A number with its unit, or a dash."""
+    if value is None:
+        return "–"
+    return f"{value:.{digits}f} {unit}".strip()
+
+
+def headline(case: CaseRef) -> str:
+    """ "sub-stroke0014 · F 71 · NIHSS 14 → mRS 4", as far as it is known."""
+    c = case.clinical
+    parts = [case.case_id]
+    who = " ".join(p for p in (c.sex or "", "" if c.age is None else f"{c.age:.0f} y") if p)
+    if who:
+        parts.append(who)
+    scale = "" if c.nihss_admission is None else f"NIHSS {c.nihss_admission:.0f}"
+    outcome = "" if c.mrs_3month is None else f"mRS at 3 months {c.mrs_3month:.0f}"
+    if scale or outcome:
+        parts.append(" → ".join(p for p in (scale, outcome) if p))
+    return " · ".join(parts)
+
+
+def failure(error: StrokescopeError, key: str, retry: Callable[[], None] | None = None) -> None:
+    """One sentence, the next step, Retry; the sample cohort where the Hub is the trouble."""
+    st.error(f"**{_sentence(error)}.** {_capital(error.hint)}.", icon=":material/error:")
+    with st.container(horizontal=True):
+        if retry is not None:
+            st.button("Retry", key=f"retry-{key}", icon=":material/refresh:", on_click=retry)
+        if isinstance(error, HubError):
+            st.button("Open the sample cohort", key=f"sample-{key}", on_click=_open_sample)
+
+
+def _open_sample() -> None:
+    from core.ui import state
+
+    state.go(source="sample", case=None, modalities=())
+
+
+def _sentence(error: StrokescopeError) -> str:
+    return _capital(str(error))
+
+
+def _capital(text: str) -> str:
+    text = text.rstrip(".")
+    return text[:1].upper() + text[1:]

@@ -1,0 +1,102 @@
+"""The picture: one or two images of one case with their overlays, in the NiiVue viewer or as a static view.
+
+Publishes files to this session under unguessable addresses and describes them to the viewer. Decodes nothing, but
+for the static view.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.case import MODALITIES, SESSION_LABELS, CaseRef
+from core.imaging.windowing import colormap, presets
+from core.sources.protocol import Fetched, Source
+from core.ui import loaders, style
+from core.ui.viewer_component import Overlay, Panel, View, show
+from core.ui.volumes import publish
+
+HEIGHT = 690
+
+
+@dataclass(frozen=True)
+class Layer:
+    """A mask over the images: where it lies, what it is called, which colour, "mask" or "labels3" (TP, FP, FN)."""
+
+    path: Path
+    name: str
+    label: str
+    color: str
+    kind: str = "mask"
+
+
+def truth_layer(path: Path) -> Layer:
+    """The ground truth, sky blue, named with its session."""
+    return Layer(path, "truth", "truth (follow-up MRI)", style.TRUTH)
+
+
+def draw_picture(
+    source: Source,
+    case: CaseRef,
+    images: Sequence[str],
+    fetched: Fetched,
+    truth: str | None = None,
+    layers: Sequence[Layer] = (),
+    height: int = HEIGHT,
+) -> dict[str, Any] | None:
+    """Draw images and overlays; returns a command from the keyboard, if one was given since the last run."""
+    all_layers = list(layers)
+    if truth is not None and truth in fetched.files:
+        all_layers.append(truth_layer(fetched.files[truth].path))
+    files = {n: fetched.files[n].path for n in images}
+    if st.session_state.get("static-view", False):
+        _static(files, all_layers, source.synthetic)
+        st.toggle("Static view", key="static-view", help="Pictures drawn by the server, for browsers without WebGL2.")
+        return None
+    view = View(
+        title=case.case_id,
+        panels=tuple(_panel(n, p) for n, p in files.items()),
+        overlays=tuple(_overlay(layer) for layer in all_layers),
+        synthetic=source.synthetic,
+    )
+    seen = show(view, key="viewer", height=height)
+    st.toggle("Static view", key="static-view", help="Pictures drawn by the server, for browsers without WebGL2.")
+    return seen.command
+
+
+def _panel(name: str, path: Path) -> Panel:
+    modality = MODALITIES[name]
+    return Panel(
+        url=publish(path, f"{name}{_suffix(path)}"),
+        label=modality.label,
+        session_label=SESSION_LABELS[modality.session],
+        modality=name,
+        unit=modality.unit,
+        presets=tuple((p.name, p.low, p.high) for p in presets(name)),
+        colormap=colormap(name),
+    )
+
+
+def _overlay(layer: Layer) -> Overlay:
+    return Overlay(publish(layer.path, f"{layer.name}{_suffix(layer.path)}"), layer.label, layer.kind, layer.color)
+
+
+def _suffix(path: Path) -> str:
+    return ".nii.gz" if path.name.endswith(".gz") else ".nii"
+
+
+def _static(files: Mapping[str, Path], layers: Sequence[Layer], synthetic: bool) -> None:
+    if synthetic:
+        st.markdown(":violet-badge[synthetic]")
+    for column, (name, path) in zip(st.columns(len(files)), files.items(), strict=True):
+        first = presets(name)
+        window = (first[0].low, first[0].high) if first else None
+        overlay = str(layers[0].path) if layers else None
+        with column:
+            st.caption(f"{MODALITIES[name].label} · {SESSION_LABELS[MODALITIES[name].session]}")
+            figure = loaders.static_view(str(path), path.stat().st_mtime, overlay, window)
+            st.plotly_chart(figure, key=f"static-{name}", config={"displayModeBar": False})

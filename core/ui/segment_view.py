@@ -1,0 +1,160 @@
+"""Segmenting on screen: engine, parameters, Run with its price, progress, the result and its score.
+
+Runs nothing itself: jobs go to the queue (loaders.jobs) and from there into worker processes.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import streamlit as st
+
+from core.case import TRUTH, CaseRef
+from core.errors import StrokescopeError
+from core.segmentation.engine import ENGINES, EngineInfo, load_engine
+from core.segmentation.results import JobResult
+from core.sources.protocol import Cancelled, Fetched, LocalFile, Progress, Report, Source
+from core.ui import loaders, messages, state
+from core.ui.case_view import get
+from core.ui.picture import Layer, draw_picture
+from core.ui.result_view import lesion_table, numbers, score_line
+from core.ui.style import PREDICTION
+from core.ui.waiting import outcome, retry
+from core.workflows import segment_case
+from core.workflows.segment_case import Scored
+
+
+def draw(source: Source, case: CaseRef) -> None:
+    """The whole page for one case."""
+    engine, parameters = _engine_and_parameters()
+    names = [*engine.inputs, *engine.optional, TRUTH]
+    missing = [n.upper() for n in engine.inputs if case.modalities is not None and n not in case.modalities]
+    if missing:
+        st.warning(
+            f"{case.case_id} has no {' and no '.join(missing)}; {engine.name} cannot judge it. Choose another case."
+        )
+        return
+    fetched = get(source, case.case_id, names, engine.inputs)
+    if fetched is None:
+        return
+    inputs = {n: fetched.files[n] for n in (*engine.inputs, *engine.optional) if n in fetched.files}
+    folder = segment_case.result_folder(
+        loaders.settings(), engine, parameters, [f.sha256 for _, f in sorted(inputs.items())]
+    )
+    result = _result(source, case, engine, parameters, inputs, folder)
+    if result is None:
+        draw_picture(source, case, engine.inputs[:2], fetched)
+        return
+    _show(source, case, engine, fetched, result)
+
+
+def _engine_and_parameters() -> tuple[EngineInfo, dict[str, float]]:
+    with st.container(horizontal=True, vertical_alignment="center"):
+        name = st.selectbox("Engine", list(ENGINES), key="engine", label_visibility="collapsed", width=180)
+        engine = load_engine(name).info
+        st.markdown(f":orange-badge[{engine.label}]", help=engine.validated)
+        with st.popover("Parameters", icon=":material/tune:", key="parameters"):
+            parameters = {p.name: _number(p) for p in engine.parameters}
+        with st.popover("Known failures", icon=":material/warning:", key="failures"):
+            st.markdown("\n".join(f"- {f}" for f in engine.failures))
+    return engine, engine.settle(parameters)
+
+
+def _number(p: Any) -> float:
+    label = f"{p.label} ({p.unit})" if p.unit else p.label
+    return float(st.number_input(label, p.low, p.high, p.default, p.step, key=f"p-{p.name}", help=p.help))
+
+
+def _result(
+    source: Source,
+    case: CaseRef,
+    engine: EngineInfo,
+    parameters: dict[str, float],
+    inputs: dict[str, LocalFile],
+    folder: Path,
+) -> JobResult | None:
+    """The finished result of exactly this question, or None while it was not asked, or failed (then that is shown)."""
+    key = ("job", str(folder))
+    earlier = segment_case.earlier_result(folder)
+    if earlier is not None:
+        st.caption(f"Computed before with the same images, engine and parameters, in {earlier.seconds:.1f} s.")
+        return earlier
+    voxels = segment_case.voxels_of(inputs[engine.inputs[0]].path)
+    needs, seconds = engine.predict_memory_mb(voxels), engine.predict_seconds(voxels)
+    asked = st.session_state.setdefault("asked", set())
+    if str(folder) not in asked:
+        label = f"Run · needs about {needs / 1000:.1f} GB of RAM · about {max(1, seconds):.0f} s"
+        st.button(
+            label, type="primary", key="run", icon=":material/play_arrow:", on_click=asked.add, args=(str(folder),)
+        )
+        return None
+
+    def work(report: Report, cancelled: Cancelled) -> JobResult:
+        def phase(name: str, fraction: float) -> None:
+            report(Progress(name, int(1000 * fraction), 1000))
+
+        return segment_case.segment(
+            loaders.settings(), engine, inputs, parameters, folder, case.case_id, source.spec, phase, cancelled
+        )
+
+    try:
+        done: JobResult = outcome(loaders.jobs(), key, f"Segmenting {case.case_id}", work, unit="%")
+        return done
+    except StrokescopeError as error:
+        messages.failure(error, "job", lambda: retry(loaders.jobs(), key))
+        return None
+
+
+def _scored(result: JobResult, truth: LocalFile, folder: Path) -> Scored | None:
+    key = ("score", str(result.mask), truth.sha256)
+
+    def work(report: Report, cancelled: Cancelled) -> Scored:
+        overlap = folder / f"overlap-{truth.sha256[:16]}.nii.gz"
+        return segment_case.score(loaders.settings(), result.mask, truth.path, overlap, cancelled)
+
+    try:
+        found: Scored = outcome(loaders.jobs(), key, "Comparing with the truth", work, unit="%")
+        return found
+    except StrokescopeError as error:
+        messages.failure(error, "score", lambda: retry(loaders.jobs(), key))
+        return None
+
+
+def _show(source: Source, case: CaseRef, engine: EngineInfo, fetched: Fetched, result: JobResult) -> None:
+    truth = fetched.files.get(TRUTH)
+    scored = _scored(result, truth, result.mask.parent / "scores") if truth else None
+    left, right = st.columns([7, 3])
+    with right:
+        numbers(result)
+        if scored is not None:
+            score_line(scored.score)
+        elif truth is None:
+            st.caption("This case has no ground truth, so there is no score.")
+        lesion_table(result)
+        for warning in result.warnings:
+            st.warning(warning, icon=":material/warning:")
+        _downloads(result, case)
+    with left:
+        over = "prediction only"
+        if scored is not None:
+            over = st.segmented_control(
+                "Overlay", ["agreement with the truth", "prediction only"], default="agreement with the truth",
+                required=True, label_visibility="collapsed", key="overlay-kind",
+            ) or over  # fmt: skip
+        if scored is not None and over.startswith("agreement"):
+            label = "white: both · orange: prediction only · blue: truth only"
+            layers = [Layer(scored.overlap, "overlap", label, PREDICTION, "labels3")]
+        else:
+            layers = [Layer(result.mask, "prediction", f"prediction ({engine.name})", PREDICTION)]
+        draw_picture(source, case, engine.inputs[:2], fetched, layers=layers, height=640)
+
+
+def _downloads(result: JobResult, case: CaseRef) -> None:
+    with st.container(horizontal=True):
+        st.download_button("Mask .nii.gz", result.mask.read_bytes, file_name=result.mask.name, mime="application/gzip",
+                           key="get-mask", icon=":material/download:", on_click="ignore")  # fmt: skip
+        st.download_button("Sidecar .json", result.sidecar.read_bytes, file_name=result.sidecar.name,
+                           mime="application/json", key="get-sidecar", on_click="ignore")  # fmt: skip
+    st.caption(f"{messages.NOTICE}. The mask lies on the DWI's own grid.")
+    st.button("Back to the case", icon=":material/arrow_back:", key="to-case", on_click=state.go, kwargs={})

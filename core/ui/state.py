@@ -1,0 +1,93 @@
+"""Where a session is: source, case, modalities; kept in the session and mirrored in the address bar.
+
+`current()` adopts the address when a person changed it (a deep link, the back button) and keeps the session's place
+when a page change emptied it. Local folders never appear in the address: they have short keys. Draws nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import streamlit as st
+
+from core.case import MODALITIES, check_case_id
+from core.errors import BadSource, CaseNotFound
+from core.sources.opening import parse_spec
+
+_PLACE, _WRITTEN = "place", "address"
+
+
+@dataclass(frozen=True)
+class Place:
+    """What is on screen. `source` is a spec (None: the default), `modalities` what was asked for, in order."""
+
+    source: str | None = None
+    case: str | None = None
+    modalities: tuple[str, ...] = ()
+
+
+def local_key(spec: str) -> str:
+    """A short name for a local source that gives its folder away to nobody."""
+    return "local-" + hashlib.sha256(spec.encode()).hexdigest()[:12]
+
+
+def parse_address(query: Mapping[str, list[str]], local: Mapping[str, str]) -> Place:
+    """A Place from query parameters; anything that is not valid is left out. `local`: key -> spec of known folders."""
+    source = next(iter(query.get("source", [])), None)
+    if source is not None:
+        if source in local:
+            source = local[source]
+        else:
+            try:
+                source = None if parse_spec(source).kind == "local" else source
+            except BadSource:
+                source = None
+    case = next(iter(query.get("case", [])), None)
+    try:
+        case = None if case is None else check_case_id(case)
+    except CaseNotFound:
+        case = None
+    names = [n for text in query.get("modality", []) for n in text.split(",")]
+    return Place(source, case, tuple(n for n in names if n in MODALITIES)[:2])
+
+
+def to_address(place: Place) -> dict[str, str]:
+    """Query parameters for a Place."""
+    found: dict[str, str] = {}
+    if place.source is not None:
+        found["source"] = local_key(place.source) if place.source.startswith("local:") else place.source
+    if place.case is not None:
+        found["case"] = place.case
+    if place.modalities:
+        found["modality"] = ",".join(place.modalities)
+    return found
+
+
+def current(local: Mapping[str, str]) -> Place:
+    """Where this session is now."""
+    query = {k: st.query_params.get_all(k) for k in ("source", "case", "modality")}
+    query = {k: v for k, v in query.items() if v}
+    if query and query != st.session_state.get(_WRITTEN):
+        st.session_state[_PLACE] = parse_address(query, local)
+    place: Place = st.session_state.setdefault(_PLACE, Place())
+    return place
+
+
+def go(**changes: object) -> Place:
+    """Change the place; the address follows with the next `mirror()`."""
+    place: Place = replace(st.session_state.get(_PLACE, Place()), **changes)
+    st.session_state[_PLACE] = place
+    st.session_state[_WRITTEN] = {k: st.query_params.get_all(k) for k in ("source", "case", "modality")}
+    st.session_state[_WRITTEN] = {k: v for k, v in st.session_state[_WRITTEN].items() if v}
+    return place
+
+
+def mirror(place: Place) -> None:
+    """Write the place into the address bar."""
+    address = to_address(place)
+    written = {k: [v] for k, v in address.items()}
+    if {k: st.query_params.get_all(k) for k in st.query_params} != written:
+        st.query_params.from_dict(address)
+    st.session_state[_WRITTEN] = written

@@ -1,0 +1,31 @@
+"""The few style rules that Streamlit's theme does not cover: a tight frame, so that the images get the room."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+ACCENT, AMBER, RED = "#4db6ac", "#e0a030", "#e0554f"
+PREDICTION, TRUTH, AGREEMENT = "#ff8c1a", "#4db8ff", "#ffffff"  # orange and sky blue stay apart for colour-blind eyes
+
+_CSS = """
+<style>
+.block-container, .stMainBlockContainer { padding: 3.6rem 1.2rem 1rem 1.2rem; max-width: none; }
+.stVerticalBlock { gap: 0.55rem; }
+.scope-bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.3rem 1rem; font-size: 0.86rem; }
+.scope-bar b { font-size: 1.05rem; letter-spacing: 0.01em; }
+.scope-chip { border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: 999px;
+  padding: 0.05rem 0.6rem; white-space: nowrap; }
+.scope-notice { margin-left: auto; font-weight: 600; white-space: nowrap; }
+.scope-synthetic { background: #6b4fa0; color: #fff; border-radius: 999px; padding: 0.05rem 0.6rem; font-weight: 600; }
+.scope-hero { font-size: 1.5rem; line-height: 1.35; max-width: 46rem; margin: 1.2rem 0 0.4rem 0; }
+.scope-num, .stMetric, .stDataFrame { font-variant-numeric: tabular-nums; }
+.st-key-show-case button { padding: 1.1rem 2.4rem; }
+.st-key-show-case button p { font-size: 1.3rem; font-weight: 600; }
+iframe { border: 0; }
+</style>
+"""
+
+
+def apply() -> None:
+    """Write the rules into the page."""
+    st.html(_CSS)

@@ -1,0 +1,78 @@
+// Masks as bits (1 truth, 2 prediction), and their connected components. Pure but for giving way to the page.
+
+export const TRUTH = 1
+export const PREDICTION = 2
+const LABELS3 = [0, TRUTH | PREDICTION, PREDICTION, TRUTH] // true positive, false positive, false negative
+
+export const breathe = () => new Promise((resolve) => { setTimeout(resolve) })
+
+// Adds one mask to bits (Uint8Array, one per voxel). values: stored voxels; slope, inter: to their meaning.
+export function addBits(bits, values, { slope, inter }, kind, colour) {
+  const bit = colour === 'prediction' ? PREDICTION : TRUTH
+  for (let i = 0; i < bits.length; i++) {
+    if (values[i] === 0 && inter === 0) continue
+    const value = values[i] * slope + inter
+    if (kind === 'labels3') bits[i] |= LABELS3[Math.round(value)] ?? 0
+    else if (value > 0.5) bits[i] |= bit
+  }
+  return bits
+}
+
+// The 26 neighbours of a voxel as [dx, dy, dz, offset].
+function neighbours([nx, ny]) {
+  const found = []
+  for (let dz = -1; dz <= 1; dz++) for (let dy = -1; dy <= 1; dy++) for (let dx = -1; dx <= 1; dx++) {
+    if (dx || dy || dz) found.push([dx, dy, dz, dx + nx * (dy + ny * dz)])
+  }
+  return found
+}
+
+function flood(start, bits, seen, [nx, ny, nz], around) {
+  const members = [start]
+  seen[start] = 1
+  for (let at = 0; at < members.length; at++) {
+    const i = members[at]
+    const x = i % nx, y = ((i / nx) | 0) % ny, z = (i / (nx * ny)) | 0
+    for (const [dx, dy, dz, step] of around) {
+      const ax = x + dx, ay = y + dy, az = z + dz
+      if (ax < 0 || ay < 0 || az < 0 || ax >= nx || ay >= ny || az >= nz) continue
+      const j = i + step
+      if (bits[j] && !seen[j]) { seen[j] = 1; members.push(j) }
+    }
+  }
+  return members
+}
+
+// The member nearest to the middle of its component: a voxel inside, also for a crescent.
+function heart(members, [nx, ny]) {
+  const place = (i) => [i % nx, ((i / nx) | 0) % ny, (i / (nx * ny)) | 0]
+  const sum = [0, 0, 0]
+  for (const i of members) place(i).forEach((v, a) => { sum[a] += v })
+  const middle = sum.map((v) => v / members.length)
+  let best = members[0], least = Infinity
+  for (const i of members) {
+    const distance = place(i).reduce((d, v, a) => d + (v - middle[a]) ** 2, 0)
+    if (distance < least) { least = distance; best = i }
+  }
+  return place(best)
+}
+
+// Components by 26-connectivity, largest first: [{count, voxel: [i, j, k]}], or null when cancelled() says so.
+export async function components(bits, dims, cancelled = () => false) {
+  const seen = new Uint8Array(bits.length)
+  const around = neighbours(dims)
+  const found = []
+  let until = performance.now() + 12
+  for (let i = 0; i < bits.length; i++) {
+    if (bits[i] && !seen[i]) {
+      const members = flood(i, bits, seen, dims, around)
+      found.push({ count: members.length, voxel: heart(members, dims) })
+    }
+    if ((i & 0xfff) === 0 && performance.now() > until) {
+      await breathe()
+      if (cancelled()) return null
+      until = performance.now() + 12
+    }
+  }
+  return found.sort((a, b) => b.count - a.count)
+}

@@ -1,0 +1,46 @@
+#version 300 es
+// Fragment shader of the slices: image, then masks filled and with contours of constant width on the screen.
+// Truth is sky blue with a solid contour, prediction orange with a dashed one, agreement white: never colour alone.
+precision highp int;
+precision highp float;
+uniform highp sampler3D volume, overlay;
+uniform float opacity, overlays;
+uniform float overlayAlphaShader;     // of the fill
+uniform float overlayOutlineWidth;    // of the contour, pixels; 0 for none
+uniform int backgroundMasksOverlays;  // which masks are shown: bit 1 truth, bit 2 prediction
+in vec3 texPos;
+out vec4 color;
+
+const vec3 SKY = vec3(0.337, 0.706, 0.914);
+const vec3 ORANGE = vec3(0.902, 0.624, 0.0);
+
+bvec2 inside(vec3 at) {
+  vec4 mark = texture(overlay, at);
+  bool any = mark.a > 0.5;
+  return bvec2(any && mark.b > 0.6 && (backgroundMasksOverlays & 1) != 0,
+               any && mark.r > 0.6 && (backgroundMasksOverlays & 2) != 0);
+}
+
+void main() {
+  vec4 image = texture(volume, texPos);
+  color = vec4(image.rgb, opacity);
+  if (overlays < 0.5 || backgroundMasksOverlays == 0) return;
+  vec3 right = dFdx(texPos), up = dFdy(texPos);
+  bvec2 here = inside(texPos);
+  if (!here.x && !here.y) return;
+  vec3 fill = here.x && here.y ? vec3(1.0) : here.x ? SKY : ORANGE;
+  color.rgb = mix(color.rgb, fill, overlayAlphaShader);
+  if (overlayOutlineWidth <= 0.0) return;
+  bvec2 whole = bvec2(true);
+  for (int i = 0; i < 8; i++) {
+    float turn = float(i) * 0.785398;
+    bvec2 there = inside(texPos + overlayOutlineWidth * (cos(turn) * right + sin(turn) * up));
+    whole = bvec2(whole.x && there.x, whole.y && there.y);
+  }
+  bool dash = fract((gl_FragCoord.x + gl_FragCoord.y) / (overlayOutlineWidth * 6.0)) < 0.62;
+  if (here.y && !whole.y && (dash || !(here.x && !whole.x))) {
+    color.rgb = dash ? ORANGE : mix(color.rgb, vec3(0.0), 0.35);
+  } else if (here.x && !whole.x) {
+    color.rgb = SKY;
+  }
+}

@@ -1,0 +1,190 @@
+"""Segmenting: from a case to a mask, its numbers, and its score against the truth.
+
+Where sources, the runner and the scorer meet. Each heavy step runs in a process of its own; the truth is never an input
+of an engine and never lies in a folder that an engine writes to.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from core import errors
+from core.errors import BadInput, EngineError, JobCancelled, ModalityAbsent, StrokescopeError, WorkerDied
+from core.evaluation.score import CaseScore
+from core.imaging.nifti import check_file, read_header
+from core.resources import budget
+from core.resources.child import run_child
+from core.resources.probe import take_reading
+from core.segmentation.engine import EngineInfo
+from core.segmentation.job import Job
+from core.segmentation.results import JobResult, read_result
+from core.segmentation.runner import run_job
+from core.settings import Settings
+from core.sources.protocol import Cancelled, Fetched, LocalFile, Report, Source, never, no_report
+
+OnPhase = Callable[[str, float], None]
+SCORE_TIMEOUT_S = 300.0
+SCORE_BYTES_PER_VOXEL = 40.0  # measured peak of the scorer at 22 million voxels, rounded up
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A score and the label map behind its picture (1 true positive, 2 false positive, 3 false negative)."""
+
+    score: CaseScore
+    overlap: Path
+
+
+def fetch_inputs(
+    source: Source,
+    case_id: str,
+    engine: EngineInfo,
+    extra: Sequence[str] = (),
+    report: Report = no_report,
+    cancelled: Cancelled = never,
+) -> Fetched:
+    """Fetch what the engine needs, what it can use, and `extra` (the truth, for the screen).
+
+    Raises:
+        ModalityAbsent: the case lacks an image that the engine cannot do without.
+        HubError, CaseNotFound, FetchCancelled: as the source does.
+    """
+    fetched = source.fetch(case_id, [*engine.inputs, *engine.optional, *extra], report, cancelled)
+    missing = [name.upper() for name in engine.inputs if name not in fetched.files]
+    if missing:
+        raise ModalityAbsent(
+            f"{case_id} has no {' and no '.join(missing)}, which {engine.name} needs",
+            hint="choose another case or engine",
+        )
+    return fetched
+
+
+def given_inputs(engine: EngineInfo, paths: Mapping[str, Path]) -> dict[str, LocalFile]:
+    """Files that a person named, checked and hashed.
+
+    Raises:
+        BadInput: one that the engine needs is not given.
+        BadVolume: a file is not there or is no readable NIfTI image.
+    """
+    missing = [name for name in engine.inputs if name not in paths]
+    if missing:
+        raise BadInput(
+            f"{engine.name} needs {' and '.join(n.upper() for n in missing)}", hint=f"give --{missing[0]} FILE"
+        )
+    for path in paths.values():
+        check_file(path)
+    return {n: LocalFile(p.resolve(), p.stat().st_size, sha256_of(p)) for n, p in paths.items()}
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def voxels_of(path: Path) -> int:
+    """Voxels of one 3D image, from its header alone."""
+    return math.prod(read_header(path).shape[:3])
+
+
+def admit(settings: Settings, what: str, predicted_mb: float) -> budget.Decision:
+    """Check a step against the container's RAM as it is now.
+
+    Raises:
+        OverBudget: it does not fit.
+    """
+    memory = take_reading(settings).memory
+    decision = budget.decide(predicted_mb, memory.used_mb, memory.limit_mb)
+    budget.require(what, decision)
+    return decision
+
+
+def result_folder(
+    settings: Settings, engine: EngineInfo, parameters: Mapping[str, float], sha256: Sequence[str]
+) -> Path:
+    """Where the result of exactly these inputs, engine version and parameters lies."""
+    recipe = [engine.name, engine.version, sorted(engine.settle(parameters).items()), list(sha256)]
+    return settings.cache_dir / "results" / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:32]
+
+
+def earlier_result(folder: Path) -> JobResult | None:
+    """The finished result in that folder, if there is one and all its files are still there."""
+    try:
+        return read_result(folder / "result.json")
+    except (EngineError, OSError, ValueError):
+        return None
+
+
+def segment(
+    settings: Settings,
+    engine: EngineInfo,
+    inputs: Mapping[str, LocalFile],
+    parameters: Mapping[str, float],
+    out_dir: Path,
+    case_id: str | None = None,
+    source: str | None = None,
+    on_phase: OnPhase = lambda phase, fraction: None,
+    cancelled: Cancelled = never,
+) -> JobResult:
+    """Admit, run and collect one job in a worker process.
+
+    Raises:
+        OverBudget: the job does not fit the container now.
+        EngineError: the engine refused, the worker died, or the job was cancelled; nothing is left in `out_dir`.
+    """
+    admit(settings, engine.name, engine.predict_memory_mb(voxels_of(inputs[engine.inputs[0]].path)))
+    job = Job(
+        case_id=case_id,
+        engine=engine.name,
+        inputs={name: file.path for name, file in inputs.items()},
+        parameters=engine.settle(parameters),
+        out_dir=out_dir,
+        source=source,
+    )
+    return run_job(job, on_phase, cancelled)
+
+
+def score(settings: Settings, prediction: Path, truth: Path, overlap: Path, cancelled: Cancelled = never) -> Scored:
+    """Compare two masks in a process of its own, and write their label map to `overlap`.
+
+    Raises:
+        GridMismatch, BadVolume: the masks cannot be compared.
+        OverBudget, WorkerDied, JobCancelled: the step could not be made.
+    """
+    admit(settings, "scoring", 150.0 + SCORE_BYTES_PER_VOXEL * voxels_of(prediction) / 1e6)
+    said: list[dict[str, Any]] = []
+    with tempfile.TemporaryDirectory() as folder:
+        task = Path(folder) / "score.json"
+        task.write_text(json.dumps({"prediction": str(prediction), "truth": str(truth), "overlap_out": str(overlap)}))
+        end = run_child(
+            [sys.executable, "-m", "core.evaluation.score", str(task)],
+            said.append,
+            cancelled,
+            timeout_s=SCORE_TIMEOUT_S,
+        )
+    last = said[-1] if said else {}
+    if "result" in last:
+        return Scored(CaseScore(**last["result"]), overlap)
+    if "error" in last:
+        raise _as_error(last["error"])
+    if cancelled():
+        raise JobCancelled("scoring was stopped", hint="run it again when you like")
+    raise WorkerDied(
+        f"the scoring process ended with code {end.returncode}", hint="try again; see Resources for the RAM"
+    )
+
+
+def _as_error(told: Mapping[str, str]) -> StrokescopeError:
+    kind = getattr(errors, told.get("kind", ""), WorkerDied)
+    message, hint = told.get("message", "scoring failed"), told.get("hint", "try again")
+    if isinstance(kind, type) and issubclass(kind, StrokescopeError) and kind is not errors.HubRateLimited:
+        return kind(message, hint=hint)
+    return WorkerDied(message, hint=hint)

@@ -1,0 +1,60 @@
+"""Settings: what the environment may say."""
+
+from pathlib import Path
+
+import pytest
+
+from core.errors import BadSettings
+from core.settings import DEFAULT_SOURCE, load_settings, parse_size
+
+
+@pytest.mark.parametrize(
+    ("text", "size"),
+    [
+        ("16G", 16 * 1024**3),
+        ("15Gi", 15 * 1024**3),
+        ("500M", 500 * 1024**2),
+        ("1024", 1024),
+        ("1.5g", 3 * 1024**3 // 2),
+    ],
+)
+def test_sizes_are_powers_of_1024(text: str, size: int) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize("text", ["", "G", "-1G", "12 apples", "0", "1e9"])
+def test_what_is_not_a_size_is_refused(text: str) -> None:
+    with pytest.raises(BadSettings, match="not a size"):
+        parse_size(text)
+
+
+def test_defaults_need_no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("STROKESCOPE_SOURCE", "STROKESCOPE_MEMORY_LIMIT", "HF_TOKEN", "MEMORY"):
+        monkeypatch.delenv(name, raising=False)
+    settings = load_settings()
+    assert settings.source == DEFAULT_SOURCE
+    assert settings.memory_limit is None
+    assert settings.cache_dir.is_absolute()
+
+
+def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("STROKESCOPE_CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("STROKESCOPE_MEMORY_LIMIT", "2G")
+    monkeypatch.setenv("MEMORY", "15Gi")
+    settings = load_settings()
+    assert (settings.cache_dir, settings.memory_limit, settings.container_memory) == (
+        tmp_path,
+        2 * 1024**3,
+        15 * 1024**3,
+    )
+
+
+def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROKESCOPE_DISK_LIMIT", "plenty")
+    with pytest.raises(BadSettings, match="STROKESCOPE_DISK_LIMIT"):
+        load_settings()
+
+
+def test_the_token_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
+    assert "secretsecret" not in repr(load_settings())
