@@ -9,7 +9,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.logs import configure_logging
-from core.ui.volumes import routes
+from core.ui import loaders
 
 configure_logging()
-app = st.App("core/ui/frame.py", routes=routes())
+app = st.App("core/ui/frame.py", routes=loaders.volumes().routes())

@@ -8,7 +8,6 @@ VIEWER := core/ui/viewer
 .PHONY: run test check stress benchmark viewer clean
 
 run: $(VENV)/.run viewer
-	@echo "Strokescope: http://localhost:$(PORT)"
 	$(BIN)/python -m core serve --port $(PORT)
 
 test: check viewer

@@ -24,7 +24,9 @@
     │   ├── JobCancelled            the user stopped the job
     │   └── WorkerDied              the worker process ended without a result
     ├── PortInUse                   another program listens where the dashboard should
-    └── OverBudget                  a step that does not fit the container
+    ├── OverBudget                  a step that does not fit the container
+    └── ViewerError                 an image that cannot be put on the screen
+        └── ViewerNotBuilt          the browser's part of the viewer is missing
 
 No bare ValueError crosses a layer. The message is one sentence without the next step; `hint` is the next step.
 """
@@ -146,3 +148,11 @@ class PortInUse(StrokescopeError):
 
 class OverBudget(StrokescopeError):
     """A step does not fit the container."""
+
+
+class ViewerError(StrokescopeError):
+    """An image cannot be put on the screen."""
+
+
+class ViewerNotBuilt(ViewerError):
+    """The browser's part of the viewer is missing."""

@@ -10,7 +10,7 @@ from core.case import MODALITIES
 from core.errors import StrokescopeError
 from core.settings import DEFAULT_SOURCE
 from core.sources.opening import FORMS, parse_spec
-from core.ui import loaders, messages, place_bar, run_story, state
+from core.ui import loaders, messages, nav, place_bar, run_story, state
 from core.ui.health import ask_again, health_of
 from core.workflows.explore_case import good_example
 
@@ -35,11 +35,11 @@ def main() -> None:
             _open("sample" if silent else source.spec)
         if st.button("Browse all cases", key="browse"):
             state.go(case=None)
-            st.switch_page("pages/1_Cases.py")
+            nav.open_page("cases")
         if st.button("Segment", key="segment"):
-            st.switch_page("pages/2_Segment.py")
+            nav.open_page("segment")
         if st.button("Resources", key="resources"):
-            st.switch_page("pages/3_Resources.py")
+            nav.open_page("resources")
     if health.error is not None:
         messages.failure(health.error, "hub", lambda: ask_again(source, loaders.fetches()))
     elif health.state == "asking":
@@ -52,7 +52,7 @@ def main() -> None:
 def _open(spec: str) -> None:
     listing = loaders.source(spec).listing()
     state.go(source=spec, case=good_example(listing), modalities=())
-    st.switch_page("pages/1_Cases.py")
+    nav.open_page("cases")
 
 
 @st.fragment(run_every=1.0)
@@ -92,7 +92,7 @@ def _open_text(text: str) -> None:
         return
     loaders.allow_local(source.spec)
     state.go(source=source.spec, case=None, modalities=())
-    st.switch_page("pages/1_Cases.py")
+    nav.open_page("cases")
 
 
 def _credits(spec: str) -> str:

@@ -24,12 +24,14 @@ def main() -> None:
             f"there is no case {case_id} in this source", hint="choose one from the list on the Cases page"
         )
     ids = list(cases)
-    picked = st.selectbox("Case", ids, index=ids.index(case_id), key=f"pick-{case_id}", width=320,
-                          format_func=lambda i: _label(cases[i]))  # fmt: skip
+    row = st.container(horizontal=True, vertical_alignment="center")
+    with row:
+        picked = st.selectbox("Case", ids, index=ids.index(case_id), key=f"pick-{case_id}", width=300,
+                              format_func=lambda i: _label(cases[i]), label_visibility="collapsed")  # fmt: skip
     if picked != case_id or place.case is None:
         state.go(source=source.spec, case=picked, modalities=())
         st.rerun()
-    segment_view.draw(source, cases[picked])
+    segment_view.draw(source, cases[picked], row)
 
 
 def _label(case: CaseRef) -> str:

@@ -29,16 +29,14 @@ class LesionOverlap:
     Attributes:
         prediction_sizes: (P,) voxels of each predicted lesion.
         truth_sizes: (T,) voxels of each true lesion.
-        pairs: (N, 2) indices (prediction, truth) of lesions that share at least one voxel.
+        pairs: (N, 2) indices (prediction, truth) of lesions that share at least one voxel, sorted.
         shared: (N,) voxels that the pair shares.
-        first: (N,) rank of the first shared voxel: an order of the pairs that does not depend on which mask is which.
     """
 
     prediction_sizes: NDArray[np.int64]
     truth_sizes: NDArray[np.int64]
     pairs: NDArray[np.int64]
     shared: NDArray[np.int64]
-    first: NDArray[np.int64]
 
 
 def require_pair(prediction: Bools, truth: Bools) -> None:
@@ -85,21 +83,16 @@ def crop_pair(prediction: Bools, truth: Bools) -> tuple[Bools, Bools]:
     return np.ascontiguousarray(prediction[union]), np.ascontiguousarray(truth[union])
 
 
-def label_components(mask: Bools) -> tuple[Labels, int]:
-    """Labels (X, Y, Z) int32, 0 outside and 1..count inside, and the count of lesions."""
-    labels = np.zeros(mask.shape, dtype=np.int32)
-    box = bounding_box(mask)
-    if box is None:
-        return labels, 0
-    found, count = ndimage.label(np.ascontiguousarray(mask[box]), structure=_TOUCHING, output=np.int32)
-    labels[box] = found
+def label_components(mask: Bools, box: Box) -> tuple[Labels, int]:
+    """Labels within the box, int32, 0 outside and 1..count inside, and the count of lesions; the box holds the mask."""
+    labels, count = ndimage.label(mask[box], structure=_TOUCHING, output=np.int32)
     return labels, int(count)
 
 
 def count_components(mask: Bools) -> int:
     """How many lesions the mask has."""
     box = bounding_box(mask)
-    return 0 if box is None else int(ndimage.label(mask[box], structure=_TOUCHING, output=np.int32)[1])
+    return 0 if box is None else label_components(mask, box)[1]
 
 
 def lesion_overlap(prediction: Bools, truth: Bools) -> LesionOverlap:
@@ -113,15 +106,19 @@ def lesion_overlap(prediction: Bools, truth: Bools) -> LesionOverlap:
     prediction_sizes, predicted = _sizes_and_labels(prediction, both)
     truth_sizes, true = _sizes_and_labels(truth, both)
     keys = predicted.astype(np.int64) * max(len(truth_sizes), 1) + true
-    unique, first, shared = np.unique(keys, return_index=True, return_counts=True)
+    unique, shared = np.unique(keys, return_counts=True)
     pairs = np.stack(np.divmod(unique, max(len(truth_sizes), 1)), axis=1)
-    return LesionOverlap(prediction_sizes, truth_sizes, pairs, shared.astype(np.int64), first.astype(np.int64))
+    return LesionOverlap(prediction_sizes, truth_sizes, pairs, shared.astype(np.int64))
 
 
 def _sizes_and_labels(mask: Bools, where: Bools) -> tuple[NDArray[np.int64], Labels]:
     """Voxels per lesion, and the lesion's index (from 0) at each voxel of `where`, which lies inside the mask."""
-    labels, count = label_components(mask)
-    return np.bincount(labels[mask], minlength=count + 1)[1:].astype(np.int64), labels[where] - np.int32(1)
+    box = bounding_box(mask)
+    if box is None:
+        return np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int32)
+    labels, count = label_components(mask, box)
+    sizes = np.bincount(labels[mask[box]], minlength=count + 1)[1:]
+    return sizes.astype(np.int64), labels[where[box]] - np.int32(1)
 
 
 def _extent(used: Bools) -> slice | None:

@@ -8,8 +8,8 @@ the input files are never written to.
 from __future__ import annotations
 
 import json
-import os
 import sys
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -23,6 +23,7 @@ from core.evaluation.overlap import overlap_labels
 from core.evaluation.surface import surface_distances
 from core.imaging import nifti
 from core.imaging.volume import Mask
+from core.resources.child import peak_rss_mb
 
 Phase = Callable[[str, float], None]  # what is being done, share of the whole done (0..1)
 
@@ -127,14 +128,17 @@ def score_masks(prediction: Mask, truth: Mask) -> CaseScore:
         GridMismatch: the grids differ; nothing is resampled.
     """
     require_same_grid(prediction, truth)
-    predicted, true = crop_pair(prediction.data, truth.data)
+    data, affine = (prediction.data, truth.data), truth.affine
+    if all(mask.flags.f_contiguous for mask in data):  # as files are: name the axes as memory has them, copy less
+        data, affine = (data[0].T, data[1].T), affine[:, [2, 1, 0, 3]]
+    predicted, true = crop_pair(*data)
     lesions = lesion_overlap(predicted, true)
-    distances = surface_distances(predicted, true, truth.affine)
+    distances = surface_distances(predicted, true, affine)
     return CaseScore(
         dice=metrics.dice(predicted, true),
-        volume_prediction_ml=metrics.volume_ml(predicted, truth.affine),
-        volume_truth_ml=metrics.volume_ml(true, truth.affine),
-        avd_ml=metrics.avd_ml(predicted, true, truth.affine),
+        volume_prediction_ml=metrics.volume_ml(predicted, affine),
+        volume_truth_ml=metrics.volume_ml(true, affine),
+        avd_ml=metrics.avd_ml(predicted, true, affine),
         lesion_count_difference=abs(len(lesions.prediction_sizes) - len(lesions.truth_sizes)),
         lesion_f1_isles22=metrics.f1_isles22(lesions),
         lesion_f1_isles24=metrics.f1_isles24(lesions),
@@ -147,9 +151,9 @@ def score_files(prediction: Path, truth: Path, overlap_out: Path | None = None, 
     """Score two mask files, each decoded once, and write the overlap if a path is given.
 
     Raises:
-        BadVolume: a file is missing or is no mask; says which one.
+        BadVolume: a file is missing or is no mask (says which one), or the overlap's folder cannot be written to.
         GridMismatch: the grids differ.
-        BadParameter: `overlap_out` is one of the inputs, or cannot be written.
+        BadParameter: `overlap_out` is one of the inputs.
         DiskFull: no room for the overlap.
     """
     if overlap_out is not None and overlap_out.resolve() in (prediction.resolve(), truth.resolve()):
@@ -162,11 +166,7 @@ def score_files(prediction: Path, truth: Path, overlap_out: Path | None = None, 
     score = score_masks(predicted, true)
     if overlap_out is not None:
         phase("writing the overlap", 0.8)
-        try:
-            nifti.write_labels(overlap_labels(predicted.data, true.data), overlap_out, like=prediction)
-        except OSError as error:
-            reason = error.strerror or type(error).__name__
-            raise BadParameter(f"the overlap cannot be written ({reason})", hint="choose another folder") from error
+        nifti.write_labels(overlap_labels(predicted.data, true.data), overlap_out, like=prediction)
     return score
 
 
@@ -177,9 +177,6 @@ def _read(role: str, path: Path) -> Mask:
         return nifti.read_mask(path)
     except BadVolume as error:
         raise BadVolume(f"the {role} is not a mask that can be read: {error}", hint=error.hint) from error
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        raise BadVolume(f"the {role} file cannot be opened ({reason})", hint="check its permissions") from error
 
 
 def _emit(line: Mapping[str, Any]) -> None:
@@ -188,9 +185,7 @@ def _emit(line: Mapping[str, Any]) -> None:
 
 
 def _emit_phase(phase: str, fraction: float) -> None:
-    statm = Path("/proc/self/statm")  # Linux; elsewhere nobody limits this process by it
-    rss_mb = int(statm.read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1e6 if statm.exists() else None
-    _emit({"phase": phase, "fraction": fraction, "rss_mb": rss_mb})
+    _emit({"phase": phase, "fraction": fraction, "rss_mb": round(peak_rss_mb(), 1)})
 
 
 def _emit_error(kind: str, message: str, hint: str) -> int:
@@ -208,9 +203,13 @@ def main(arguments: Sequence[str]) -> int:
     except StrokescopeError as error:
         return _emit_error(type(error).__name__, str(error), error.hint)
     except MemoryError:
-        return _emit_error("MemoryError", "the masks do not fit into memory", "close other images and try again")
+        return _emit_error("WorkerDied", "there was not enough memory to score these masks", "close other images first")
     except Exception as error:  # noqa: BLE001  # the process's outermost edge: the parent needs a sentence
-        return _emit_error(type(error).__name__, "the scoring failed unexpectedly", "check both masks and try again")
+        # The message may name files of a patient, so only where it happened is kept.
+        sys.stderr.write("".join(traceback.format_tb(error.__traceback__)) + type(error).__name__ + "\n")
+        return _emit_error(
+            "StrokescopeError", f"the scoring failed unexpectedly ({type(error).__name__})", "report this"
+        )
     _emit({"result": score.to_json()})
     return 0
 

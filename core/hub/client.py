@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from typing import TypeVar
 from urllib.parse import quote, urljoin
 
 from huggingface_hub import hf_hub_url
-from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers
+from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
 
 from core.errors import (
     BadSource,
@@ -198,6 +199,17 @@ class Hub:
         if not url.startswith(self._endpoint + "/"):
             raise HubCorrupt("the Hub's list of files goes on elsewhere", hint="check HF_ENDPOINT")
         return url
+
+
+def answer_time(hub: Hub, repo: str, revision: str) -> float:
+    """Seconds the Hub takes to say what the revision names.
+
+    Raises:
+        HubError, within the control policy's time.
+    """
+    begun = time.monotonic()
+    hub.commit_of(repo, revision, Traffic(), lambda: False)
+    return time.monotonic() - begun
 
 
 def retrying(once: Callable[[], T], patience: Patience, cancelled: Cancelled) -> T:

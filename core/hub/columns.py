@@ -1,7 +1,8 @@
 """Columns: values out of a remote Parquet file of which only some bytes are here.
 
 pyarrow reads through a file that has holes; a read that falls into a hole is an error, never zeros. For everything
-that `page` cannot place by itself: several rows, compression, dictionaries, missing statistics. Does no transfer.
+that `page` cannot place by itself: several rows, compression, dictionaries, missing statistics. The footer must have
+passed `parse_footer`. Does no transfer.
 """
 
 from __future__ import annotations
@@ -10,10 +11,6 @@ import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
-
-import pyarrow as pa
-import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from core.errors import HubCorrupt
 from core.hub.footer import Footer, Image, Row, Scalar, as_scalar
@@ -57,12 +54,15 @@ class HoledFile(io.RawIOBase):
 
 
 @contextmanager
-def _opened(size: int, footer: pq.FileMetaData, segments: Sequence[Segment]) -> Iterator[pq.ParquetFile]:
-    """pyarrow over the segments; its complaints become HubCorrupt."""
+def _opened(size: int, segments: Sequence[Segment]) -> Iterator[Any]:
+    """pyarrow over the segments, the footer's among them; its complaints become HubCorrupt."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         with HoledFile(size, segments) as holed:
-            yield pq.ParquetFile(holed, metadata=footer, pre_buffer=False, buffer_size=_BUFFER)
-    except (pa.ArrowException, OSError, ValueError, OverflowError):
+            yield pq.ParquetFile(holed, pre_buffer=False, buffer_size=_BUFFER)
+    except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError):
         raise HubCorrupt(
             "a column of the dataset cannot be read", hint="try again; if it stays, report it to the dataset's owner"
         ) from None
@@ -76,73 +76,66 @@ def complete_rows(size: int, footer: Footer, segments: Sequence[Segment]) -> tup
     """
     wanted: dict[int, list[str]] = {}
     for chunk in footer.unread:
-        _check_size(footer.meta, chunk.group, chunk.leaf)
+        _check_size(chunk.unpacked)
         wanted.setdefault(chunk.group, []).append(chunk.leaf)
     values: dict[tuple[int, str], list[object]] = {}
-    with _opened(size, footer.meta, segments) as file:
+    with _opened(size, segments) as file:
         for group, leaves in wanted.items():
             table = file.read_row_group(group, columns=leaves, use_threads=False)
             for leaf in leaves:
-                column = table.column(leaf.partition(".")[0]).to_pylist()
-                values[group, leaf] = column
-    return tuple(_complete(row, number, values) for number, row in _numbered(footer))
+                values[group, leaf] = table.column(leaf.partition(".")[0]).to_pylist()
+        return tuple(_complete(row, values) for row in footer.rows)
 
 
-def _numbered(footer: Footer) -> Iterator[tuple[tuple[int, int], Row]]:
-    """Each row with (row group, row within it)."""
-    counts = [footer.meta.row_group(group).num_rows for group in range(footer.meta.num_row_groups)]
-    places = ((group, row) for group, count in enumerate(counts) for row in range(count))
-    return zip(places, footer.rows, strict=True)
-
-
-def _complete(row: Row, place: tuple[int, int], values: Mapping[tuple[int, str], list[object]]) -> Row:
-    group, number = place
+def _complete(row: Row, values: Mapping[tuple[int, str], list[object]]) -> Row:
     scalars: dict[str, Scalar] = dict(row.scalars)
     images = dict(row.images)
     leaves = {image.leaf: name for name, image in images.items()}
-    for (of_group, leaf), column in values.items():
-        if of_group != group:
+    for (group, leaf), column in values.items():
+        if group != row.group:
             continue
-        value = column[number]
+        if row.number >= len(column):
+            raise OSError("fewer rows than promised")
+        value = column[row.number]
         if leaf in leaves:
             held = value.get("bytes") if isinstance(value, dict) else value
             images[leaves[leaf]] = _with_presence(images[leaves[leaf]], held is not None)
         else:
             scalars[leaf] = as_scalar(value)
-    return Row(scalars, images)
+    return Row(row.group, row.number, scalars, images)
 
 
 def _with_presence(image: Image, present: bool) -> Image:
-    return Image(image.leaf, image.group, image.row, image.start, image.stop, image.plain, image.levels, present)
+    return Image(image.leaf, image.start, image.stop, image.unpacked, image.plain, image.levels, present)
 
 
-def read_image(size: int, meta: pq.FileMetaData, image: Image, segments: Sequence[Segment]) -> memoryview | None:
-    """The bytes of one image, whose column chunk is among the segments; None for a null.
+def read_image(size: int, row: Row, image: Image, segments: Sequence[Segment]) -> memoryview | None:
+    """The bytes of one image of the row, whose column chunk is among the segments; None for a null.
 
     Raises:
         HubCorrupt: the column cannot be read.
     """
-    _check_size(meta, image.group, image.leaf)
-    with _opened(size, meta, segments) as file:
-        batches = file.iter_batches(batch_size=1, row_groups=[image.group], columns=[image.leaf], use_threads=False)
+    _check_size(image.unpacked)
+    with _opened(size, segments) as file:
+        batches = file.iter_batches(batch_size=1, row_groups=[row.group], columns=[image.leaf], use_threads=False)
         at = 0
         for batch in batches:
-            if at + batch.num_rows > image.row:
-                return _bytes_at(batch.column(0), image.row - at)
+            if at + batch.num_rows > row.number:
+                return _bytes_at(batch.column(0), row.number - at)
             at += batch.num_rows
-    raise HubCorrupt("a column of the dataset ends early", hint="report it to the dataset's owner")
+        raise OSError("fewer rows than promised")
 
 
-def _bytes_at(column: Any, row: int) -> memoryview | None:
+def _bytes_at(column: Any, number: int) -> memoryview | None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     if pa.types.is_struct(column.type):
         column = pc.struct_field(column, "bytes")  # nulls of the struct included
-    value = column[row]
+    value = column[number]
     return memoryview(value.as_buffer()) if value.is_valid else None
 
 
-def _check_size(meta: pq.FileMetaData, group: int, leaf: str) -> None:
-    part = meta.row_group(group)
-    for index in range(part.num_columns):
-        column = part.column(index)
-        if column.path_in_schema == leaf and not 0 <= column.total_uncompressed_size <= MAX_COLUMN:
-            raise HubCorrupt("a column of the dataset is too large to decode", hint="choose another source")
+def _check_size(unpacked: int) -> None:
+    if unpacked > MAX_COLUMN:
+        raise HubCorrupt("a column of the dataset is too large to decode", hint="choose another source")

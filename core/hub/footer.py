@@ -2,26 +2,28 @@
 
 Gives, per row, the scalars that the statistics prove and the exact byte range of each image's column chunk. Statistics
 are believed only for a row group of one row whose minimum equals its maximum; everything else is listed as `unread`
-for whoever can read columns (`columns`). Does no transfer.
+for whoever can read columns (`columns`). Does no transfer. Source: apache/parquet-format, parquet.thrift.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import struct
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from dataclasses import dataclass
 
 from core.case import Clinical
 from core.errors import HubCorrupt
+from core.hub.schema import BYTE_ARRAY, Leaf, read_leaves
+from core.hub.thrift import Fields, Odd, Short, items, number, read_struct, structs, substruct, text
 
 TAIL = 32768  # bytes that hold most footers (8–22 KB for one ISLES'24 shard)
 MAX_FOOTER = 32 * 2**20
 MAX_ROWS = 200_000
-_MAGIC = b"PAR1"
+MAGIC = b"PAR1"
 _SURE = 4096  # a one-row chunk larger than this holds a value: a null takes a few dozen bytes
+_PLAIN_ONLY = frozenset({0, 3, 4})  # PLAIN values with RLE or BIT_PACKED levels
+_FORMATS = {0: "<?", 1: "<i", 2: "<q", 4: "<f", 5: "<d"}  # physical type -> how statistics write a number
 ID_COLUMNS = ("subject_id", "case_id", "participant_id", "patient_id", "subject", "id")
 SCALARS = frozenset({*ID_COLUMNS, "session_id", "session", *(f.name for f in dataclasses.fields(Clinical))})
 Scalar = str | float | None
@@ -33,18 +35,17 @@ class Image:
 
     Attributes:
         leaf: path of the Parquet column that holds the bytes.
-        group, row: row group, and row within it.
-        start, stop: bytes of the column chunk (stop exclusive); shared by all rows of the group.
+        start, stop: bytes of the column chunk (stop exclusive); shared by all rows of the row group.
+        unpacked: bytes of the chunk once decompressed, as the file says.
         plain: the chunk should be one uncompressed PLAIN value, to be found with `page.find_value`.
         levels: the chunk has definition levels.
         present: False for a null, None when only the column itself can tell.
     """
 
     leaf: str
-    group: int
-    row: int
     start: int
     stop: int
+    unpacked: int
     plain: bool
     levels: bool
     present: bool | None
@@ -52,8 +53,16 @@ class Image:
 
 @dataclass(frozen=True)
 class Row:
-    """One case: scalars by column (unknown ones missing) and images by column."""
+    """One case.
 
+    Attributes:
+        group, number: row group, and row within it.
+        scalars: by column; unknown ones are missing or None.
+        images: by column.
+    """
+
+    group: int
+    number: int
     scalars: Mapping[str, Scalar]
     images: Mapping[str, Image]
 
@@ -66,15 +75,15 @@ class Unread:
     leaf: str
     start: int
     stop: int
+    unpacked: int
 
 
 @dataclass(frozen=True)
 class Footer:
-    """A parsed footer. `meta` is pyarrow's own, for reading columns."""
+    """A parsed footer."""
 
     rows: tuple[Row, ...]
     unread: tuple[Unread, ...]
-    meta: pq.FileMetaData = field(repr=False)
 
 
 def footer_start(tail: bytes, size: int) -> int:
@@ -83,7 +92,7 @@ def footer_start(tail: bytes, size: int) -> int:
     Raises:
         HubCorrupt: the file is no Parquet, or its footer is out of bounds.
     """
-    if len(tail) < 12 or tail[-4:] != _MAGIC:
+    if len(tail) < 12 or tail[-4:] != MAGIC:
         raise _bad("is not a Parquet file")
     length = int.from_bytes(tail[-8:-4], "little")
     if not 0 < length <= min(MAX_FOOTER, size - 12):
@@ -101,111 +110,105 @@ def parse_footer(data: bytes, size: int) -> Footer:
     Raises:
         HubCorrupt: the footer cannot be read, or points outside the file.
     """
-    meta = read_meta(data)
-    if meta.num_rows > MAX_ROWS or meta.num_row_groups * meta.num_columns > 20 * MAX_ROWS:
-        raise _bad("has more rows than a dataset of cases")
-    rows: list[Row] = []
-    unread: list[Unread] = []
-    end = size - len(data)
-    for group in range(meta.num_row_groups):
-        found, more = _read_group(meta, group, end)
-        rows += found
-        unread += more
-    return Footer(tuple(rows), tuple(unread), meta)
-
-
-def read_meta(data: bytes) -> pq.FileMetaData:
-    """pyarrow's metadata of a footer.
-
-    Raises:
-        HubCorrupt: it cannot be read.
-    """
     try:
-        source = pa.BufferReader(_MAGIC + data)
-        limit = 4 * len(data) + 1024
-        file = pq.ParquetFile(source, thrift_string_size_limit=limit, thrift_container_size_limit=limit)
-        return file.metadata
-    except (pa.ArrowException, OSError, ValueError):
+        meta, _ = read_struct(data)
+        leaves = read_leaves(structs(meta, 2))
+        groups = structs(meta, 4)
+        if sum(number(group, 3) for group in groups) > MAX_ROWS or len(groups) * len(leaves) > 20 * MAX_ROWS:
+            raise _bad("has more rows than a dataset of cases")
+        rows: list[Row] = []
+        unread: list[Unread] = []
+        for index, group in enumerate(groups):
+            found, more = _read_group(index, group, leaves, size - len(data))
+            rows += found
+            unread += more
+    except (Odd, Short):
         raise _bad("has a footer that cannot be read") from None
+    return Footer(tuple(rows), tuple(unread))
 
 
-def _read_group(meta: pq.FileMetaData, group: int, end: int) -> tuple[list[Row], list[Unread]]:
-    part = meta.row_group(group)
+def _read_group(index: int, group: Fields, leaves: list[Leaf], end: int) -> tuple[list[Row], list[Unread]]:
+    rows, chunks = number(group, 3), structs(group, 1)
+    if len(chunks) != len(leaves):
+        raise Odd
     scalars: dict[str, Scalar] = {}
     images: dict[str, Image] = {}
     unread: list[Unread] = []
-    for index in range(part.num_columns):
-        column, schema = part.column(index), meta.schema.column(index)
-        name = _image_name(schema)
-        if name is None and column.path_in_schema not in SCALARS:
+    for leaf, chunk in zip(leaves, chunks, strict=True):
+        image_name = leaf.image_name
+        if image_name is None and leaf.path not in SCALARS:
             continue
+        column = substruct(chunk, 3)
+        if [text(part) for part in items(column, 3)] != leaf.path.split(".") or number(column, 1) != leaf.kind:
+            raise Odd
         start, stop = _span(column, end)
-        known, value = _proven(column, part.num_rows)
-        if name is not None:
-            present = _presence(column, part.num_rows, stop - start)
-            plain = part.num_rows == 1 and _is_plain(column, schema)
-            levels = schema.max_definition_level > 0
-            images[name] = Image(column.path_in_schema, group, 0, start, stop, plain, levels, present)
-            if present is None and part.num_rows == 1:
-                unread.append(Unread(group, column.path_in_schema, start, stop))
+        small = Unread(index, leaf.path, start, stop, number(column, 6))
+        known, value = _proven(column, leaf, rows)
+        if image_name is not None and image_name not in SCALARS:
+            image = Image(leaf.path, start, stop, small.unpacked, *_layout(column, leaf, rows, stop - start))
+            images[image_name] = image
+            if image.present is None and rows == 1:
+                unread.append(small)
         elif known:
-            scalars[column.path_in_schema] = value
+            scalars[leaf.path] = value
         else:
-            unread.append(Unread(group, column.path_in_schema, start, stop))
-    rows = [
-        Row(scalars, {name: dataclasses.replace(image, row=row) for name, image in images.items()})
-        for row in range(part.num_rows)
-    ]
-    return rows, unread
+            unread.append(small)
+    return [Row(index, row, scalars, images) for row in range(rows)], unread
 
 
-def _image_name(schema: pq.ColumnSchema) -> str | None:
-    """The image column's name: `name` of a struct with a `bytes` field, or of a column of raw bytes."""
-    if schema.physical_type != "BYTE_ARRAY" or schema.max_repetition_level:
-        return None
-    parts = schema.path.split(".")
-    if len(parts) == 2 and parts[1] == "bytes":
-        return str(parts[0])
-    is_text = schema.logical_type.type not in ("NONE", "UNKNOWN")
-    return str(parts[0]) if len(parts) == 1 and not is_text and parts[0] not in SCALARS else None
-
-
-def _span(column: pq.ColumnChunkMetaData, end: int) -> tuple[int, int]:
-    first = column.dictionary_page_offset if column.has_dictionary_page else None
-    start = min(column.data_page_offset, first) if first is not None and first > 0 else column.data_page_offset
-    stop = start + column.total_compressed_size
+def _span(column: Fields, end: int) -> tuple[int, int]:
+    start = number(column, 9)
+    dictionary = number(column, 11, default=0)
+    if dictionary:
+        start = min(start, dictionary)
+    stop = start + number(column, 7)
     if not 4 <= start <= stop <= end:
         raise _bad("has a footer that points outside the file")
     return start, stop
 
 
-def _is_plain(column: pq.ColumnChunkMetaData, schema: pq.ColumnSchema) -> bool:
-    known = {"PLAIN", "RLE", "BIT_PACKED"}
-    return (
-        column.compression == "UNCOMPRESSED"
-        and not column.has_dictionary_page
-        and set(column.encodings) <= known
-        and schema.max_repetition_level == 0
-    )
+def _layout(column: Fields, leaf: Leaf, rows: int, chunk_bytes: int) -> tuple[bool, bool, bool | None]:
+    """(plain, levels, present) of an image's chunk."""
+    encodings = {code for code in items(column, 2) if isinstance(code, int)}
+    uncompressed = number(column, 4) == 0
+    plain = rows == 1 and uncompressed and not number(column, 11, default=0) and encodings <= _PLAIN_ONLY
+    nulls = _statistics(column).get(3)
+    if nulls == 0 and rows:
+        present: bool | None = True
+    elif nulls == rows:
+        present = False
+    else:
+        present = True if rows == 1 and chunk_bytes > _SURE else None
+    return plain, leaf.nullable, present
 
 
-def _presence(column: pq.ColumnChunkMetaData, rows: int, chunk_bytes: int) -> bool | None:
-    stats = column.statistics if column.is_stats_set else None
-    if stats is not None and stats.has_null_count and stats.null_count in (0, rows):
-        return bool(stats.null_count == 0)
-    return True if rows == 1 and chunk_bytes > _SURE else None
+def _statistics(column: Fields) -> Fields:
+    value = column.get(12)
+    return value if isinstance(value, dict) else {}
 
 
-def _proven(column: pq.ColumnChunkMetaData, rows: int) -> tuple[bool, Scalar]:
+def _proven(column: Fields, leaf: Leaf, rows: int) -> tuple[bool, Scalar]:
     """(whether the statistics prove the one row's value, the value). -0.0 becomes 0.0."""
-    stats = column.statistics if column.is_stats_set else None
-    if stats is None or rows != 1:
+    stats = _statistics(column)
+    if rows != 1:
         return False, None
-    if stats.has_null_count and stats.null_count == 1 and not stats.has_min_max:
+    low, high = stats.get(6, stats.get(2)), stats.get(5, stats.get(1))
+    if stats.get(3) == 1 and low is None and high is None:
         return True, None
-    if not stats.has_min_max or stats.min != stats.max:
+    if not isinstance(low, bytes) or not isinstance(high, bytes) or stats.get(7) is False or stats.get(8) is False:
         return False, None
-    return True, as_scalar(stats.max)
+    first, second = _decode(low, leaf), _decode(high, leaf)
+    return (True, as_scalar(second)) if first is not None and first == second else (False, None)
+
+
+def _decode(raw: bytes, leaf: Leaf) -> object:
+    """A value as statistics write it; None when it is of a type we do not judge."""
+    if leaf.kind == BYTE_ARRAY:
+        return raw
+    form = _FORMATS.get(leaf.kind)
+    if form is None or leaf.is_coded or struct.calcsize(form) != len(raw):
+        return None
+    return struct.unpack(form, raw)[0]
 
 
 def as_scalar(value: object) -> Scalar:
@@ -215,8 +218,8 @@ def as_scalar(value: object) -> Scalar:
     if isinstance(value, str):
         return value
     if isinstance(value, int | float):
-        number = float(value) + 0.0
-        return number if abs(number) < float("inf") else None
+        amount = float(value) + 0.0
+        return amount if abs(amount) < float("inf") else None
     return None
 
 

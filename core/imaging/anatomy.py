@@ -65,7 +65,7 @@ class Head:
     def tissue(self, points: Points) -> NDArray[np.uint8]:
         """(N,) tissue at (N, 3) points."""
         p = points / self.scale
-        q = p * np.float32([1, 1, 1])
+        q = p.copy(order="F")
         q[:, 0] = np.abs(q[:, 0])  # paired structures are drawn once
         depth = _brain_depth(q)
         out = _around(p, q, depth, self.own_folds)
@@ -77,8 +77,10 @@ class Head:
 
 def ball(points: Points, centre: tuple[float, float, float], radii: tuple[float, float, float]) -> Values:
     """1 at the centre of an ellipsoid, 0 on its surface, negative outside; (N,)."""
-    offset = (points - np.float32(centre)) / np.float32(radii)
-    return np.asarray(1 - np.sqrt(np.einsum("ij,ij->i", offset, offset)), dtype=np.float32)
+    squares = np.zeros(len(points), dtype=np.float32)
+    for axis in range(3):
+        squares += ((points[:, axis] - np.float32(centre[axis])) * np.float32(1 / radii[axis])) ** 2
+    return np.asarray(1 - np.sqrt(squares, out=squares), dtype=np.float32)
 
 
 def _cerebrum(q: Points) -> Values:
@@ -96,7 +98,7 @@ def _brain_depth(q: Points) -> Values:
         26 * ball(q, (19, -54, -36), (31, 28, 23)),  # cerebellum
         13 * ball(q, (0, -26, -40), (14, 13, 40)),  # brain stem
     )
-    return np.maximum.reduce(lobes)
+    return np.asarray(np.maximum.reduce(lobes), dtype=np.float32)
 
 
 def _around(p: Points, q: Points, depth: Values, rough: Field) -> NDArray[np.uint8]:
@@ -124,14 +126,16 @@ def _brain(q: Points, depth: Values, noise: Values, size: float) -> NDArray[np.u
     out = np.full(len(q), WHITE, dtype=np.uint8)
     cortex = ((sheet < 0.6) & (depth < reach)) | (depth < 3)
     out[cortex & ~stem] = GREY
-    out[(sheet < 0.17 * (1 - depth / 15)) & ~stem & ~folia] = CSF
+    out[(sheet < 0.21 * (1 - depth / 16)) & ~stem & ~folia] = CSF
     split = ((y + 4) / 52) ** 2 + ((z - 14) / 24) ** 2 > 1  # above and around the corpus callosum
     middle = split & (z > -20) & ~folia & ~stem
     out[middle & (x < 4.5) & (out == WHITE)] = GREY
     out[middle & (x < 1.3)] = CSF
-    sylvian = (np.abs(y) < 24) & (x > 34)
-    out[sylvian & (np.abs(z - 0.15 * y) < 4.5) & (out == WHITE)] = GREY
-    out[sylvian & (np.abs(z - 0.15 * y) < 1.5)] = CSF
+    insula = (np.abs(y - 2) < 19) & (np.abs(z - 4) < 17) & (x > 30)
+    bent = x - 41 + 2.2 * noise
+    cleft = np.minimum(np.abs(bent), np.hypot(np.clip(-bent, 0, None), y - 20 + bent * 0.2 + 2.2 * noise))
+    out[insula & (cleft < 4.5) & (out == WHITE)] = GREY
+    out[insula & (cleft < 1.3)] = CSF
     for centre, radii in (((11, -14, 6), (9, 14, 9)), ((13, 18, 10), (5, 11, 9)), ((26, 4, 3), (6, 16, 11))):
         out[ball(q, centre, radii) > 0] = GREY  # thalamus, caudate, putamen
     out[_ventricles(q, size)] = CSF

@@ -10,7 +10,7 @@ from itertools import permutations, product
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import ndimage
+from scipy import ndimage, sparse
 
 from core.errors import BadVolume, GridMismatch
 from core.imaging.volume import Affine, Volume, check_grid, spacing_of
@@ -19,6 +19,7 @@ Shape = tuple[int, int, int]
 Floats = NDArray[np.float32]
 
 _LETTERS = (("L", "R"), ("P", "A"), ("I", "S"))
+_COARSER = 1.02  # source voxels per target voxel, from where averaging differs from interpolating
 _STRAIGHT = 0.02  # source voxels: axes that drift less than this across the whole image count as parallel
 
 
@@ -147,8 +148,9 @@ def _straight(data: Floats, step: Affine, order: int, average: bool, out: Floats
         scale = step[axis, axis]
         start = step[axis, 3] + step[axis, :3] @ middle - scale * middle[axis]  # drift is zero in the image's middle
         positions = start + scale * np.arange(out.shape[axis])
-        width = abs(scale) if average and abs(scale) > 1 else 0.0
+        width = abs(scale) if average and abs(scale) > _COARSER else 0.0
         weights.append(_weights(data.shape[axis], positions, order, width))
+    first, second = (sparse.csr_array(w) for w in weights[:2])  # a few of each row's weights are not zero
     for k, row in enumerate(weights[2]):
         used = np.flatnonzero(row)
         if used.size == 0:
@@ -156,18 +158,7 @@ def _straight(data: Floats, step: Affine, order: int, average: bool, out: Floats
         slab = data[:, :, used[0]] if row[used[0]] == 1 else data[:, :, used[0]] * row[used[0]]
         for s in used[1:]:
             slab = slab + data[:, :, s] * row[s]
-        out[:, :, k] = _apply(weights[1], _apply(weights[0], slab).T).T
-
-
-def _apply(weights: Floats, slab: Floats) -> Floats:
-    """`weights` @ `slab`, by plain selection where every row picks one sample whole."""
-    picked = weights.argmax(axis=1)
-    if (
-        np.array_equal(weights.sum(axis=1), weights[np.arange(len(weights)), picked])
-        and (weights.max(axis=1) == 1).all()
-    ):
-        return slab if np.array_equal(picked, np.arange(slab.shape[0])) else slab[picked]
-    return weights @ slab
+        out[:, :, k] = (second @ (first @ slab).T).T
 
 
 def _weights(count: int, positions: NDArray[np.float64], order: int, width: float) -> Floats:
@@ -175,21 +166,23 @@ def _weights(count: int, positions: NDArray[np.float64], order: int, width: floa
 
     `width` > 0 averages over that many samples; a row is zero where the position lies outside the samples' extent.
     """
-    samples = np.arange(count)
     if width > 0:
-        low = np.maximum(positions[:, None] - width / 2, samples - 0.5)
-        high = np.minimum(positions[:, None] + width / 2, samples + 0.5)
-        cover = np.clip(high - low, 0, None)
-        total = cover.sum(axis=1, keepdims=True)
-        mean: Floats = np.divide(cover, total, out=np.zeros_like(cover), where=total > 1e-6).astype(np.float32)
-        return mean
+        edges = np.clip(positions[:, None] + np.array([-width / 2, width / 2]), -0.5, count - 0.5)
+        reach = np.clip(edges[:, :, None] - np.arange(-1, count + 1), -1, 1)  # one more sample at either end
+        below = 0.5 + reach - reach * np.abs(reach) / 2  # integral of the linear interpolation's hat function
+        cover = below[:, 1] - below[:, 0]
+        cover[:, 1] += cover[:, 0]  # beyond the outermost samples the image goes on as it is there
+        cover[:, -2] += cover[:, -1]
+        total = edges[:, 1:] - edges[:, :1]
+        mean: Floats = np.divide(cover[:, 1:-1], total, out=np.zeros((len(positions), count)), where=total > 1e-6)
+        return np.where(mean > 1e-6, mean, 0).astype(np.float32)
     inside = (positions > -0.5 - 1e-6) & (positions < count - 0.5 + 1e-6)
     held = np.clip(positions, 0, count - 1)
     nearest = np.rint(held)
     if order == 0:
         held = nearest
     held = np.where(np.abs(held - nearest) < 1e-4, nearest, held)  # rounding of the header's float32 is no shift
-    linear: Floats = (np.clip(1 - np.abs(held[:, None] - samples), 0, 1) * inside[:, None]).astype(np.float32)
+    linear: Floats = (np.clip(1 - np.abs(held[:, None] - np.arange(count)), 0, 1) * inside[:, None]).astype(np.float32)
     return linear
 
 

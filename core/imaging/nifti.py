@@ -126,16 +126,16 @@ def write_volume(
     """Write an image with its affine as sform, and as qform where that can hold it.
 
     Args:
-        dtype: on disk, "int16", "uint16", "float32" or "float64".
+        dtype: on disk, "uint8", "int16", "uint16", "float32" or "float64".
         description: at most 79 ASCII characters, kept in the file.
-        step: value of one stored integer; None takes 1 for float types and the smallest that holds the range otherwise.
+        step: value of one stored integer; None is the smallest that holds the range. Not for floats.
 
     Raises:
         BadVolume: values that do not fit the type, or the file could not be written.
         DiskFull: no room.
     """
-    if dtype not in ("int16", "uint16", "float32", "float64"):
-        raise BadVolume(f"images are not written as {dtype}", hint="choose int16, uint16, float32 or float64")
+    if dtype not in ("uint8", "int16", "uint16", "float32", "float64"):
+        raise BadVolume(f"images are not written as {dtype}", hint="choose an integer or float type")
     header: NiftiHeader = nib.Nifti1Header()  # type: ignore[no-untyped-call]
     header.set_data_dtype(dtype)
     header.set_data_shape(volume.data.shape)
@@ -146,7 +146,7 @@ def write_volume(
     header.set_xyzt_units("mm")
     header["descrip"] = description.encode("ascii", "replace")[:79]
     scale = 1.0
-    if dtype in ("int16", "uint16"):
+    if not dtype.startswith("float"):
         step = _step(volume, dtype) if step is None else step
         header["scl_slope"], header["scl_inter"] = step, 0
         scale = 1 / float(header["scl_slope"])
@@ -191,7 +191,7 @@ def _parse(raw: NiftiHeader) -> Header:
         raise BadVolume(f"the header gives impossible dimensions {shape}", hint="export the image again as 3D NIfTI")
     try:
         dtype = raw.get_data_dtype()
-    except HeaderDataError:
+    except (HeaderDataError, KeyError):
         raise BadVolume("the header names an unknown voxel type", hint=AGAIN) from None
     if dtype.newbyteorder("=").name not in _TYPES:
         raise BadVolume(f"voxels of type {dtype.name} are not grey values", hint="export as integers or floats")

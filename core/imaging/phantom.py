@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from scipy import ndimage
 
 from core.imaging.anatomy import AIR, CSF, GREY, WHITE, Field, Head, Points, ball
 from core.imaging.geometry import upsample, working_grid, world
-from core.imaging.volume import Affine, Mask, Volume, spacing_of
+from core.imaging.volume import Affine, Mask, Volume, spacing_of, voxel_ml_of
 
 Floats = NDArray[np.float32]
 UNITS = {"dwi": "", "adc": "1e-6 mm2/s", "ncct": "HU", "tmax": "s", "cbf": "ml/100 g/min"}
@@ -28,6 +29,7 @@ _MEANS = {  # air, soft, bone, CSF, grey, white
     "tmax": (0, 0, 0, 0, 1.4, 1.9),
     "cbf": (0, 0, 0, 4, 62, 26),
 }
+_CRUMB_ML = 0.06
 _BLUR_MM = {"dwi": 1.3, "adc": 1.3, "ncct": 0.8, "tmax": 2.2, "cbf": 2.2}
 
 
@@ -69,15 +71,16 @@ def head(shape: tuple[int, int, int], affine: Affine, seed: int, lesions: Sequen
     points = _points(shape, affine, rng)
     tissue = person.tissue(points)
     core, territory, adc = _infarcts(points, tissue, lesions, rough)
+    core[~_solid(core.reshape(shape, order="F") > 0, affine).ravel(order="F")] = 0
     bias = _bias(points, rng)
-    grids = {"tissue": tissue, "core": core, "territory": territory, "adc": adc, "bias": bias}
-    scene = {name: values.reshape(shape, order="F") for name, values in grids.items()}
+    lie = partial(np.reshape, shape=shape, order="F")
+    scene = _Scene(lie(tissue), lie(core), lie(territory), lie(adc), lie(bias))
     images = {}
     for name in _MEANS:
         blur_voxels = [_BLUR_MM[name] / s / 2 for s in spacing_of(affine)]
         image = ndimage.gaussian_filter(_signal(name, scene), blur_voxels, truncate=2.5)
-        images[name] = Volume(np.asfortranarray(_acquire(name, image, scene, rng), np.float32), affine, UNITS[name])
-    return PhantomCase(images, Mask(scene["core"] > 0, affine))
+        images[name] = Volume(np.asfortranarray(_acquire(name, image, scene, rng)), affine, UNITS[name])
+    return PhantomCase(images, Mask(scene.core > 0, affine))
 
 
 def on_fine_grid(shape: tuple[int, int, int], affine: Affine, seed: int, lesions: Sequence[Lesion]) -> PhantomCase:
@@ -98,8 +101,19 @@ def isles24_grid() -> tuple[tuple[int, int, int], Affine]:
     turn = np.array([[1, 0, 0], [0, np.cos(tilt), -np.sin(tilt)], [0, np.sin(tilt), np.cos(tilt)]])
     affine = np.eye(4)
     affine[:3, :3] = turn @ np.diag([-0.383, 0.383, 2.0])
-    affine[:3, 3] = -affine[:3, :3] @ ((np.array(shape) - 1) / 2)
+    affine[:3, 3] = (0, 0, 12) - affine[:3, :3] @ ((np.array(shape) - 1) / 2)  # crown and cerebellum are inside
     return shape, affine
+
+
+@dataclass(frozen=True, eq=False)
+class _Scene:
+    """What lies where, (X, Y, Z) each; the last four as `_infarcts` and `_bias` return them."""
+
+    tissue: NDArray[np.uint8]
+    core: Floats
+    territory: Floats
+    adc: Floats
+    bias: Floats
 
 
 def _points(shape: tuple[int, int, int], affine: Affine, rng: np.random.Generator) -> Points:
@@ -110,8 +124,10 @@ def _points(shape: tuple[int, int, int], affine: Affine, rng: np.random.Generato
     k, j, i = np.meshgrid(*(np.arange(n, dtype=np.float32) for n in shape[::-1]), indexing="ij")
     step = turn.T @ affine[:3, :3]
     start = turn.T @ (world(affine, (0, 0, 0)) - shift)
-    axes = [step[r, 0] * i + step[r, 1] * j + step[r, 2] * k + start[r] for r in range(3)]
-    return np.stack([axis.ravel() for axis in axes], axis=1).astype(np.float32)
+    points = np.empty((i.size, 3), dtype=np.float32, order="F")
+    for row in range(3):
+        points[:, row] = (step[row, 0] * i + step[row, 1] * j + step[row, 2] * k + start[row]).ravel()
+    return points
 
 
 def _infarcts(
@@ -135,6 +151,15 @@ def _infarcts(
     return core, territory, adc
 
 
+def _solid(mask: NDArray[np.bool_], affine: Affine) -> NDArray[np.bool_]:
+    """The mask without the crumbs that sulci and noise cut off."""
+    labels, count = ndimage.label(mask, np.ones((3, 3, 3)))
+    sizes = np.bincount(labels.ravel(), minlength=count + 1)
+    keep = sizes * voxel_ml_of(affine) >= _CRUMB_ML
+    keep[0] = False
+    return np.asarray(keep[labels])
+
+
 def _bias(points: Points, rng: np.random.Generator) -> Floats:
     """The receive coils' uneven sensitivity, about +-15 %."""
     slope = rng.uniform(-0.10, 0.10, 3)
@@ -142,15 +167,15 @@ def _bias(points: Points, rng: np.random.Generator) -> Floats:
     return np.asarray(field, dtype=np.float32)
 
 
-def _signal(name: str, scene: Mapping[str, NDArray[np.generic]]) -> Floats:
+def _signal(name: str, scene: _Scene) -> Floats:
     """The noiseless image of one modality."""
-    image = np.asarray(_MEANS[name], dtype=np.float32)[scene["tissue"]]
-    core, territory = scene["core"], scene["territory"]
+    image = np.asarray(_MEANS[name], dtype=np.float32)[scene.tissue]
+    core, territory = scene.core, scene.territory
     dead, starved = core > 0, territory > 0
     if name == "dwi":
         image *= 1 + core
     elif name == "adc":
-        image[dead] = scene["adc"][dead]
+        image[dead] = scene.adc[dead]
     elif name == "ncct":
         image[dead] -= 6
     elif name == "tmax":
@@ -162,15 +187,15 @@ def _signal(name: str, scene: Mapping[str, NDArray[np.generic]]) -> Floats:
     return image
 
 
-def _acquire(name: str, image: Floats, scene: Mapping[str, NDArray[np.generic]], rng: np.random.Generator) -> Floats:
+def _acquire(name: str, image: Floats, scene: _Scene, rng: np.random.Generator) -> Floats:
     """Noise and what scanners cut away: the air around the head, and for maps everything but the brain."""
-    tissue = scene["tissue"]
+    tissue = scene.tissue
     noise = rng.standard_normal(image.shape, dtype=np.float32)
     if name == "dwi":
         other = rng.standard_normal(image.shape, dtype=np.float32)
-        signal = np.hypot(image * scene["bias"] + 8 * noise, 8 * other)  # magnitude images have Rician noise
-        return np.where(tissue == AIR, 0, signal)
+        signal = np.hypot(image * scene.bias + 8 * noise, 8 * other)  # magnitude images have Rician noise
+        return np.asarray(np.where(tissue == AIR, 0, signal), np.float32)
     if name == "ncct":
-        return np.where(image < -900, -1000, np.maximum(image + 3.2 * noise, -1000))
+        return np.asarray(np.where(image < -900, -1000, np.maximum(image + 3.2 * noise, -1000)), np.float32)
     spread = {"adc": 45.0, "tmax": 0.45, "cbf": 4.0}[name]
-    return np.where(tissue >= CSF, np.maximum(image + spread * noise, 0), 0)
+    return np.asarray(np.where(tissue >= CSF, np.maximum(image + spread * noise, 0), 0), np.float32)

@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, cast
 
-from core.errors import BadVolume, DiskFull
+from core.errors import BadVolume, DiskFull, StrokescopeError
 
 CHUNK = 1 << 20  # bytes decoded at a time
 AGAIN = "fetch or export the image again"
@@ -82,9 +82,7 @@ def beside(path: Path) -> Iterator[Path]:
         part.replace(path)
         _sync_folder(path.parent)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
-            raise DiskFull("there is no room to write the image", hint="free some disk space and try again") from None
-        raise BadVolume(f"the image cannot be written ({error.strerror})", hint="choose another folder") from None
+        raise _unwritable(error) from None
     finally:
         part.unlink(missing_ok=True)
 
@@ -100,6 +98,20 @@ def packed(path: Path, gzipped: bool) -> Iterator[IO[bytes]]:
             yield file
         file.flush()
         os.fsync(file.fileno())
+
+
+def make_folder(path: Path) -> None:
+    """Make a folder and its parents. Raises DiskFull or BadVolume as `beside`."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(error) from None
+
+
+def _unwritable(error: OSError) -> StrokescopeError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return DiskFull("there is no room to write the image", hint="free some disk space and try again")
+    return BadVolume(f"the image cannot be written ({error.strerror})", hint="choose another folder")
 
 
 def _sync_folder(folder: Path) -> None:

@@ -65,10 +65,10 @@ def auto_window(sample: NDArray[Any]) -> tuple[float, float]:
     values = sample[np.isfinite(sample)]
     if values.size == 0:
         return 0.0, 1.0
-    low = float(np.percentile(values, 1))
-    above = values[values > low + 0.05 * (float(values.max()) - low)]
+    low, top = (float(p) for p in np.percentile(values, (1, 99.5)))
+    above = values[values > low + 0.05 * (top - low)]
     high = float(np.percentile(above, 99.5)) if above.size else low
-    return low, high if high > low else low + 1.0
+    return low, high if high > low else low + max(1.0, 1e-6 * abs(low))
 
 
 def adc_scale(sample: NDArray[Any]) -> float:

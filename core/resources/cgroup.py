@@ -48,7 +48,7 @@ class Group:
 
 @dataclass(frozen=True)
 class CpuGroup:
-    """CPU of this process's groups: `quota` in cores, the smallest up the chain; `used_seconds` since the group began."""
+    """CPU of this process's groups: `quota` in cores, the smallest up the chain; `used_seconds` of the innermost."""
 
     quota: float | None
     used_seconds: float | None

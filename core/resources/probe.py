@@ -23,8 +23,8 @@ from core.resources.reading import Reading as Reading
 from core.resources.reading import with_loads
 from core.settings import Settings
 
-SLOW_S = 10.0  # between two looks of the slow thread
-SLOW_SHARE = 20.0  # it rests this many times as long as it worked: under 5 % of one core
+SLOW_S = 15.0  # at least, between two looks of the slow thread
+SLOW_SHARE = 100.0  # it rests this many times as long as it worked: under 1 % of one core
 
 
 def take_reading(

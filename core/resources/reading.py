@@ -67,11 +67,13 @@ def with_loads(now: Reading, before: Reading | None) -> Reading:
         replace(row, cpu_percent=_percent(row.cpu_seconds, earlier.get(row.pid), span)) for row in now.processes
     )
     used = now.cpu.used_seconds
+    load: float | None
     if used is None:  # no group to ask: our own tree
         load = sum(row.cpu_percent or 0.0 for row in rows) / now.cpu.allowed
     else:
-        load = _percent(used, before.cpu.used_seconds, span * now.cpu.allowed) or 0.0
-    return replace(now, cpu=replace(now.cpu, load_percent=min(100.0, load)), processes=rows)
+        load = _percent(used, before.cpu.used_seconds, span * now.cpu.allowed)
+    load = None if load is None else min(100.0, load)
+    return replace(now, cpu=replace(now.cpu, load_percent=load), processes=rows)
 
 
 def _percent(after: float, before: float | None, span: float) -> float | None:

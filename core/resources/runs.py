@@ -61,9 +61,7 @@ def judge(returncode: int, *, asked: bool = False, forced: bool = False, oom_kil
     """
     by = f"return code {returncode}" if returncode >= 0 else f"ended by {_signal_name(-returncode)}"
     if forced:
-        return Ending(
-            "clean stop", "confirmed", ("asked to stop", "did not end in time and was killed by the supervisor")
-        )
+        return Ending("clean stop", "confirmed", ("asked to stop", "it took too long and the supervisor killed it"))
     if returncode in CLEAN_CODES or (asked and returncode in (-signal.SIGTERM, -signal.SIGINT)):
         return Ending("clean stop", "confirmed", (by,))
     if returncode == -signal.SIGKILL and oom_kills:

@@ -101,8 +101,8 @@ def serve(
 
 
 def streamlit_command(port: int, app: Path) -> list[str]:
-    """How the dashboard is started."""
-    options = ["--server.port", str(port), "--server.headless", "true"]
+    """How the dashboard is started. Without an address of its own Streamlit would ask the internet for one."""
+    options = ["--server.port", str(port), "--server.headless", "true", "--browser.serverAddress", "localhost"]
     return [sys.executable, "-m", "streamlit", "run", app.name, *options]
 
 

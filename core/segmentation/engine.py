@@ -1,6 +1,7 @@
 """Engine: what segments a lesion, as one written contract.
 
-`ENGINES` names each engine and where it lives; `load_engine` imports it when it is needed. Does not run processes (runner.py) and does not read or write files (worker.py).
+`ENGINES` names each engine and where it lives; `load_engine` imports it when it is needed. Does not run processes
+(runner.py) and does not read or write files (worker.py).
 """
 
 from __future__ import annotations
@@ -96,12 +97,16 @@ class Segmentation:
         probability: (X, Y, Z) float32 in 0..1 on the same grid, or None if the engine has none.
         core: voxels inside the mask with ADC below the core threshold, or None if the engine cannot tell.
         warnings: sentences for the screen; everything a reader must know to judge the result.
+        adc_scale: what the ADC input must be multiplied with to be in 1e-6 mm2/s; None if the engine did not judge.
+        midplane: (nx, ny, nz, d), n . p = d in RAS+ mm with n to the patient's right; None if it was not sought.
     """
 
     mask: Mask
     probability: NDArray[np.float32] | None
     core: Mask | None
     warnings: tuple[str, ...]
+    adc_scale: float | None = None
+    midplane: tuple[float, float, float, float] | None = None
 
 
 class Engine(Protocol):

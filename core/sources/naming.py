@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
-from core.case import MODALITIES, in_screen_order
+from core.case import MODALITIES, SESSION_LABELS
 
 _IMAGES = frozenset(name for name, modality in MODALITIES.items() if not modality.is_mask)
 _MAPS_OF_CTP = frozenset({"tmax", "cbf", "cbv", "mtt"})
@@ -61,26 +61,50 @@ def choose(paths: Sequence[str]) -> dict[str, str]:
     """The one file for each modality of one case, in the screen's order.
 
     Where several fit, images on the NCCT's grid (`space-ncct`) come first, then those in their own space, then the
-    modality's own session, then the first by name. Hidden files and our own derivatives are never chosen.
+    first by name. All MRI comes from one session, and all CT: the modality's own, or the one with the most images.
+    Of two masks that fit equally well neither is chosen, for one may be a prediction. Hidden files and our own
+    derivatives are never chosen.
 
     Args:
         paths: "/"-separated, of one case.
     """
-    best: dict[str, tuple[tuple[object, ...], str]] = {}
+    offers: dict[str, list[str]] = {}
     for path in paths:
         modality = None if _OURS.search(path) else modality_of(path)
-        if modality is None:
-            continue
-        key = _preference(path, modality)
-        if modality not in best or key < best[modality][0]:
-            best[modality] = (key, path)
-    return {name: best[name][1] for name in in_screen_order(best.keys() & MODALITIES.keys())}
+        if modality is not None:
+            offers.setdefault(modality, []).append(path)
+    for group in SESSION_LABELS:
+        names = [name for name in offers if MODALITIES[name].session == group]
+        kept = _session_of_most([path for name in names for path in offers[name]], group)
+        for name in names:
+            offers[name] = [path for path in offers[name] if _session(path) in (None, kept)]
+    chosen = {name: _best(fits, MODALITIES[name].is_mask) for name, fits in offers.items()}
+    return {name: found for name in MODALITIES if (found := chosen.get(name)) is not None}
 
 
-def _preference(path: str, modality: str) -> tuple[int, int, int, str]:
+def _session(path: str) -> str | None:
+    found = re.search(r"(?:^|[/_])(ses-[a-z0-9]+)", path.lower())
+    return found[1] if found else None
+
+
+def _session_of_most(paths: Sequence[str], own: str) -> str | None:
+    """The session that has most kinds of image; of equals `own`, then the first by name."""
+    kinds: dict[str, set[str | None]] = {}
+    for path in paths:
+        session = _session(path)
+        if session is not None:
+            kinds.setdefault(session, set()).add(modality_of(path))
+    return min(kinds, key=lambda name: (-len(kinds[name]), name != own, name), default=None)
+
+
+def _best(paths: Sequence[str], is_mask: bool) -> str | None:
+    ranked = sorted((_preference(path), path) for path in paths)
+    tied = len(ranked) > 1 and ranked[0][0] == ranked[1][0]
+    return None if not ranked or (is_mask and tied) else ranked[0][1]
+
+
+def _preference(path: str) -> tuple[int, int]:
     """Smaller is better."""
     name = path.rsplit("/", 1)[-1].lower()
     space = 0 if "_space-ncct_" in name else 2 if "space-" in name else 1
-    session = re.search(r"ses-\w+?(?=[_/]|$)", path.lower())
-    other = int(session is not None and session[0] != MODALITIES[modality].session)
-    return space, other, int(not name.endswith(".gz")), path
+    return space, int(not name.endswith(".gz"))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import streamlit as st
 
 from core.case import MODALITIES
@@ -11,6 +13,7 @@ from core.ui.health import health_of
 from core.ui.table import Filters, Range, frame, keep, span
 from core.ui.tasks import result_of
 from core.ui.waiting import watcher
+from core.workflows.explore_case import costs_network
 
 _HELP = {
     "NIHSS": "National Institutes of Health Stroke Scale at admission, 0–42 points",
@@ -71,10 +74,12 @@ def draw(source: Source) -> None:
         st.info("No case passes these filters. Widen or clear them.", icon=":material/filter_alt_off:")
         return
     table = frame(shown, cached)
+    if not costs_network(source):
+        table = table.drop(columns="MB")
     if not table["note"].astype(bool).any():
         table = table.drop(columns="note")
     numbers = {"age": "%.0f", "NIHSS": "%.0f", "mRS": "%.0f", "mRS 3 mo": "%.0f", "MB": "%.1f"}
-    config = {n: st.column_config.NumberColumn(format=f, help=_HELP.get(n)) for n, f in numbers.items()}
+    config: dict[str, Any] = {n: st.column_config.NumberColumn(format=f, help=_HELP.get(n)) for n, f in numbers.items()}
     config["here"] = st.column_config.TextColumn(help=_HELP["here"])
     st.session_state["shown_ids"] = [c.case_id for c in shown]
     event = st.dataframe(

@@ -5,23 +5,26 @@ Never leaves another case's image on screen: what is drawn is keyed by the case,
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import streamlit as st
 
 from core.case import MODALITIES, SESSION_LABELS, TRUTH, CaseRef
 from core.errors import StrokescopeError
+from core.imaging.nifti import read_header
 from core.sources.protocol import Cancelled, Fetched, Report, Source
-from core.ui import loaders, messages, state
+from core.ui import loaders, messages, nav, state
 from core.ui.picture import draw_picture
+from core.ui.viewer_component import Command
 from core.ui.waiting import outcome, retry
-from core.workflows.explore_case import Shown, choose, cost_bytes, images_of, neighbour, partners
+from core.workflows.explore_case import Shown, choose, cost_bytes, costs_network, images_of, neighbour, partners
 
 
 def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]) -> None:
     """Draw the case, or the reason why it cannot be drawn where the image would be."""
     case = _known(source, case_id)
-    _strip(source, case_id, case, ids)
+    _strip(case_id, case, ids)
     if case is None:
         return
     shown = _choice(source, case, wanted)
@@ -36,8 +39,9 @@ def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]
     if gone:
         st.caption(f"Not in this case: {', '.join(gone)}.")
     if there:
+        say_if_unoriented({n: fetched.files[n].path for n in there})
         command = draw_picture(source, case, there, fetched, truth=shown.truth)
-        _obey(command, source, case, ids)
+        _obey(command, case, ids)
 
 
 def _known(source: Source, case_id: str) -> CaseRef | None:
@@ -78,22 +82,35 @@ def get(source: Source, case_id: str, names: Sequence[str], needed: Sequence[str
         return None
 
 
-def _strip(source: Source, case_id: str, case: CaseRef | None, ids: Sequence[str]) -> None:
+def say_if_unoriented(files: Mapping[str, Path]) -> None:
+    """Warn where a header does not say which side is left."""
+    for name in (n for n, path in files.items() if not read_header(path).oriented):
+        st.warning(
+            f"The file of {MODALITIES[name].label} does not say how it lies in the patient: left and right are a guess. "
+            "Export it again with its orientation before you trust a side.",
+            icon=":material/warning:",
+        )
+
+
+def _strip(case_id: str, case: CaseRef | None, ids: Sequence[str]) -> None:
     row = ids.index(case_id) + 1 if case_id in ids else 0
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    told = messages.headline(case) if case else case_id
+    note = f" · {case.note}" if case and case.note else ""
+    where = f" · {row} of {len(ids)}" if row else ""
+    previous, following = neighbour(ids, case_id, -1), neighbour(ids, case_id, 1)
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="case-strip"):
         st.button("All cases", icon=":material/list:", on_click=state.go, kwargs={"case": None}, key="all-cases")
-        previous, following = neighbour(ids, case_id, -1), neighbour(ids, case_id, 1)
-        st.button("Previous case (K)", icon=":material/chevron_left:", key="previous", disabled=previous == case_id,
-                  on_click=state.go, kwargs={"case": previous})  # fmt: skip
-        st.button("Next case (J)", icon=":material/chevron_right:", key="next", disabled=following == case_id,
-                  on_click=state.go, kwargs={"case": following})  # fmt: skip
-        told = messages.headline(case) if case else case_id
-        synthetic = " · :violet-badge[synthetic]" if source.synthetic else ""
-        where = f" · row {row} of {len(ids)}" if row else ""
-        note = f" · {case.note}" if case and case.note else ""
-        st.markdown(f"**{told}**{synthetic}{note}{where}", width="stretch")
-        if st.button("Segment this case", icon=":material/select_all:", key="to-segment"):
-            st.switch_page("pages/2_Segment.py")
+        _step("‹ K", "Previous case (key K in the viewer)", previous, case_id)
+        _step("J ›", "Next case (key J in the viewer)", following, case_id)
+        st.markdown(f"**{told}**{note}{where}", width="stretch")
+        if st.button("Segment", icon=":material/select_all:", key="to-segment", help="Segment this case"):
+            nav.open_page("segment")
+
+
+def _step(label: str, told: str, target: str, case_id: str) -> None:
+    st.button(
+        label, help=told, key=f"step-{label}", disabled=target == case_id, on_click=state.go, kwargs={"case": target}
+    )
 
 
 def _choice(source: Source, case: CaseRef, wanted: Sequence[str]) -> Shown:
@@ -101,13 +118,14 @@ def _choice(source: Source, case: CaseRef, wanted: Sequence[str]) -> Shown:
     shown = choose(case, wanted, acute_truth)
     if not shown.images:
         return shown
-    cached = source.cached(case.case_id)
+    cached = source.cached(case.case_id) if costs_network(source) else frozenset(MODALITIES)
     first = shown.images[0]
     with st.container(horizontal=True, vertical_alignment="center", gap="small"):
         names = images_of(case)
         picked = st.segmented_control(
-            "Image", names, default=first, required=True, label_visibility="collapsed", key=f"image-{case.case_id}-{first}",
-            format_func=lambda n: _label(case, n, cached), help="What is not on this machine yet shows what it costs.",
+            "Image", names, default=first, required=True, label_visibility="collapsed",
+            key=f"image-{case.case_id}-{first}", format_func=lambda n: _label(case, n, cached),
+            help="What is not on this machine yet shows what it costs.",
         )  # fmt: skip
         beside = ["–", *partners(case, first)]
         second = shown.images[1] if len(shown.images) > 1 else "–"
@@ -144,14 +162,13 @@ def _label(case: CaseRef, name: str, cached: frozenset[str]) -> str:
     return f"{label} · {messages.megabytes(cost)}" if cost is not None else label
 
 
-def _obey(command: dict[str, object] | None, source: Source, case: CaseRef, ids: Sequence[str]) -> None:
+def _obey(command: Command | None, case: CaseRef, ids: Sequence[str]) -> None:
     """Do what a key pressed in the viewer asked for."""
-    if not command:
+    if command is None:
         return
-    kind, value = command.get("kind"), command.get("value")
-    if kind == "case" and isinstance(value, int) and ids:
-        state.go(case=neighbour(ids, case.case_id, value))
+    if command.kind in ("next-case", "previous-case") and ids:
+        state.go(case=neighbour(ids, case.case_id, 1 if command.kind == "next-case" else -1))
         st.rerun()
     names = images_of(case)
-    if kind == "modality" and isinstance(value, int) and 1 <= value <= len(names):
-        _show((names[value - 1],))
+    if command.kind == "modality" and command.index is not None and command.index < len(names):
+        _show((names[command.index],))

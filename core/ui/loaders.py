@@ -18,6 +18,7 @@ from core.sources.protocol import Source
 from core.ui import slices
 from core.ui.state import local_key
 from core.ui.tasks import Tasks
+from core.ui.volumes import Volumes
 
 FETCHES, JOBS = 4, 1  # transfers at once; heavy jobs at once
 
@@ -32,6 +33,12 @@ def settings() -> Settings:
 def cache() -> Cache:
     """The files that were fetched or made."""
     return Cache(settings().cache_dir)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def volumes() -> Volumes:
+    """The files that sessions may read, and the routes that serve them."""
+    return Volumes()
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -9,34 +9,34 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Literal
 
 import streamlit as st
 
 from core.case import MODALITIES, SESSION_LABELS, CaseRef
-from core.imaging.windowing import colormap, presets
+from core.imaging.windowing import colour_map, presets
 from core.sources.protocol import Fetched, Source
-from core.ui import loaders, style
-from core.ui.viewer_component import Overlay, Panel, View, show
-from core.ui.volumes import publish
+from core.ui import loaders
+from core.ui.viewer_component import Command, Overlay, Panel, View, show
+from core.ui.volumes import current_session
 
 HEIGHT = 690
 
 
 @dataclass(frozen=True)
 class Layer:
-    """A mask over the images: where it lies, what it is called, which colour, "mask" or "labels3" (TP, FP, FN)."""
+    """A mask over the images: where it lies, what it is called, whose colour, "mask" or "labels3" (TP, FP, FN)."""
 
     path: Path
     name: str
     label: str
-    color: str
-    kind: str = "mask"
+    color: Literal["truth", "prediction"]
+    kind: Literal["mask", "labels3"] = "mask"
 
 
 def truth_layer(path: Path) -> Layer:
     """The ground truth, sky blue, named with its session."""
-    return Layer(path, "truth", "truth (follow-up MRI)", style.TRUTH)
+    return Layer(path, "truth", "truth (follow-up MRI)", "truth")
 
 
 def draw_picture(
@@ -47,7 +47,8 @@ def draw_picture(
     truth: str | None = None,
     layers: Sequence[Layer] = (),
     height: int = HEIGHT,
-) -> dict[str, Any] | None:
+    focus: tuple[float, float, float] | None = None,
+) -> Command | None:
     """Draw images and overlays; returns a command from the keyboard, if one was given since the last run."""
     all_layers = list(layers)
     if truth is not None and truth in fetched.files:
@@ -62,8 +63,9 @@ def draw_picture(
         panels=tuple(_panel(n, p) for n, p in files.items()),
         overlays=tuple(_overlay(layer) for layer in all_layers),
         synthetic=source.synthetic,
+        focus=focus,
     )
-    seen = show(view, key="viewer", height=height)
+    seen = show(view, key="viewer", height=height, volumes=loaders.volumes())
     st.toggle("Static view", key="static-view", help="Pictures drawn by the server, for browsers without WebGL2.")
     return seen.command
 
@@ -71,30 +73,40 @@ def draw_picture(
 def _panel(name: str, path: Path) -> Panel:
     modality = MODALITIES[name]
     return Panel(
-        url=publish(path, f"{name}{_suffix(path)}"),
+        url=_publish(path, name),
         label=modality.label,
         session_label=SESSION_LABELS[modality.session],
         modality=name,
         unit=modality.unit,
-        presets=tuple((p.name, p.low, p.high) for p in presets(name)),
-        colormap=colormap(name),
+        presets=tuple((p.name, p.low, p.high) for p in presets(name) if p.low is not None and p.high is not None),
+        window=_first_window(name),
+        colormap=colour_map(name),
+        scale="adc" if name == "adc" else 1.0,
     )
 
 
 def _overlay(layer: Layer) -> Overlay:
-    return Overlay(publish(layer.path, f"{layer.name}{_suffix(layer.path)}"), layer.label, layer.kind, layer.color)
+    return Overlay(_publish(layer.path, layer.name), layer.label, layer.kind, layer.color)
 
 
-def _suffix(path: Path) -> str:
-    return ".nii.gz" if path.name.endswith(".gz") else ".nii"
+def _publish(path: Path, name: str) -> str:
+    suffix = ".nii.gz" if path.name.endswith(".gz") else ".nii"
+    return loaders.volumes().publish(current_session() or "", path, f"{name}{suffix}")
+
+
+def _first_window(name: str) -> tuple[float, float] | None:
+    """The default preset; None where it depends on the image."""
+    for preset in presets(name)[:1]:
+        if preset.low is not None and preset.high is not None:
+            return preset.low, preset.high
+    return None
 
 
 def _static(files: Mapping[str, Path], layers: Sequence[Layer], synthetic: bool) -> None:
     if synthetic:
         st.markdown(":violet-badge[synthetic]")
     for column, (name, path) in zip(st.columns(len(files)), files.items(), strict=True):
-        first = presets(name)
-        window = (first[0].low, first[0].high) if first else None
+        window = _first_window(name)
         overlay = str(layers[0].path) if layers else None
         with column:
             st.caption(f"{MODALITIES[name].label} · {SESSION_LABELS[MODALITIES[name].session]}")

@@ -2,55 +2,85 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+import html
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.score import DEFINITIONS, CaseScore
+from core.evaluation.score import DEFINITIONS, TASK_NOTE, CaseScore
 from core.segmentation.results import JobResult
 from core.ui.messages import number
 
-_ROWS: tuple[tuple[str, str, str], ...] = (
+_SCORES: tuple[tuple[str, str, str], ...] = (
     ("dice", "Dice", ""),
     ("avd_ml", "AVD", "ml"),
-    ("lesion_count_difference", "Lesion count difference", ""),
-    ("lesion_f1_isles22", "Lesion F1 (ISLES'22)", ""),
-    ("lesion_f1_isles24", "Lesion F1 (ISLES'24)", ""),
+    ("lesion_f1_isles22", "Lesion F1 ’22", ""),
+    ("lesion_f1_isles24", "Lesion F1 ’24", ""),
     ("hd95_mm", "HD95", "mm"),
-    ("surface_dice_2mm", "Surface Dice (2 mm)", ""),
+    ("surface_dice_2mm", "Surface Dice 2 mm", ""),
+    ("lesion_count_difference", "Lesion count diff.", ""),
+    ("volume_truth_ml", "Truth volume", "ml"),
 )
+_VOLUMES = {
+    "Segmented volume": "Voxels of the mask times the volume of one voxel, on the DWI's own grid, in millilitres.",
+    "Core": "Voxels of the mask with ADC below the core threshold (620 ×10⁻⁶ mm²/s unless changed), in millilitres.",
+    "Lesions": "Parts of the mask; voxels that share a face, an edge or a corner belong to one part (26-connectivity).",
+}
 
 
-def numbers(result: JobResult) -> None:
-    """Segmented volume, core volume and lesion count."""
-    first, second, third = st.columns(3)
-    first.metric(
-        "Segmented volume",
-        number(result.volume_ml, "ml"),
-        help="Voxels of the mask × voxel volume on the DWI's own grid.",
-    )
-    second.metric(
-        "Core (ADC < 620)",
-        number(result.core_volume_ml, "ml"),
-        help="Voxels of the mask with ADC below 620 ×10⁻⁶ mm²/s (or the threshold chosen under Parameters).",
-    )
-    third.metric(
-        "Lesions", str(result.lesion_count), help="Components of the mask that touch by face, edge or corner (26)."
-    )
+@dataclass(frozen=True)
+class Figure:
+    """One number on screen. `why` is its definition."""
+
+    label: str
+    value: str
+    why: str
 
 
-def score_line(score: CaseScore) -> None:
-    """Every metric against the truth."""
-    st.markdown("**Against the truth** · segmentation of the follow-up DWI, not prediction from acute images")
+def volume_figures(result: JobResult) -> tuple[Figure, ...]:
+    """Segmented volume, core and lesion count."""
+    values = (number(result.volume_ml, "ml"), number(result.core_volume_ml, "ml"), str(result.lesion_count))
+    return tuple(Figure(label, value, why) for (label, why), value in zip(_VOLUMES.items(), values, strict=True))
+
+
+def score_figures(score: CaseScore) -> tuple[Figure, ...]:
+    """Every metric; an undefined one is a dash, and its definition says why."""
     values = asdict(score)
-    cells = st.columns(4)
-    for i, (name, label, unit) in enumerate(_ROWS):
+    figures = []
+    for name, label, unit in _SCORES:
         value = values[name]
-        text = "–" if value is None else str(int(value)) if name.endswith("difference") else number(value, unit)
-        why = " Undefined here: one of the masks is empty." if value is None else ""
-        cells[i % 4].metric(label, text, help=DEFINITIONS[name] + why)
-    cells[3].metric("Truth volume", number(score.volume_truth_ml, "ml"), help=DEFINITIONS["volume_truth_ml"])
+        whole = isinstance(value, int)
+        text = "–" if value is None else str(value) if whole else number(value, unit)
+        why = DEFINITIONS[name] + (" Undefined here: one of the masks is empty." if value is None else "")
+        figures.append(Figure(label, text, why))
+    return tuple(figures)
+
+
+def figures_html(figures: Iterable[Figure]) -> str:
+    """A compact grid; each figure can be reached by Tab and tells its definition on hover."""
+    cells = []
+    for figure in figures:
+        label, value, why = html.escape(figure.label), html.escape(figure.value), html.escape(figure.why)
+        cells.append(
+            f'<div class="scope-figure" tabindex="0" title="{why}" aria-label="{label} {value}. {why}">'
+            f"<span>{label}</span><b>{value}</b></div>"
+        )
+    return f'<div class="scope-figures">{"".join(cells)}</div>'
+
+
+def numbers(result: JobResult, score: CaseScore | None) -> None:
+    """The volumes, then the score if there is a truth, then all definitions in words."""
+    figures = volume_figures(result)
+    st.html(figures_html(figures))
+    if score is not None:
+        against = score_figures(score)
+        st.markdown("**Against the truth**", help=TASK_NOTE)
+        st.html(figures_html(against))
+        figures += against
+    with st.popover("Definitions", icon=":material/help:"):
+        st.markdown("\n".join(f"- **{f.label}**: {f.why}" for f in figures) + f"\n\n{TASK_NOTE}")
 
 
 def lesion_table(result: JobResult) -> None:
@@ -71,8 +101,21 @@ def lesion_table(result: JobResult) -> None:
     ]
     config = {
         "ml": st.column_config.NumberColumn(format="%.2f", help="volume in millilitres"),
-        "max mm": st.column_config.NumberColumn(format="%.0f", help="largest distance between two voxels, in mm"),
-        "mean ADC": st.column_config.NumberColumn(format="%.0f", help="mean ADC in ×10⁻⁶ mm²/s"),
-        "side": st.column_config.TextColumn(help="the patient's side"),
+        "max mm": st.column_config.NumberColumn(
+            format="%.0f", help="largest distance between two of its voxels, in mm"
+        ),
+        "mean ADC": st.column_config.NumberColumn(format="%.0f", help="mean of the positive ADC values, ×10⁻⁶ mm²/s"),
+        "side": st.column_config.TextColumn(help="the patient's side of the mid-plane"),
+        "centre x, y, z mm": st.column_config.TextColumn(help="RAS+: x to the patient's right, y forward, z up"),
     }
-    st.dataframe(pd.DataFrame(rows), hide_index=True, height=min(250, 38 + 35 * len(rows)), column_config=config)
+    event = st.dataframe(
+        pd.DataFrame(rows),
+        hide_index=True,
+        height=min(220, 38 + 35 * len(rows)),
+        column_config=config,
+        on_select="rerun",
+        selection_mode="single-row",
+        key="lesions",
+    )
+    chosen = event.selection.rows
+    st.session_state["focus"] = result.lesions[chosen[0]].centre_mm if chosen else None

@@ -75,13 +75,12 @@ def current(local: Mapping[str, str]) -> Place:
     return place
 
 
-def go(**changes: object) -> Place:
+def go(**changes: object) -> None:
     """Change the place; the address follows with the next `mirror()`."""
     place: Place = replace(st.session_state.get(_PLACE, Place()), **changes)
     st.session_state[_PLACE] = place
     st.session_state[_WRITTEN] = {k: st.query_params.get_all(k) for k in ("source", "case", "modality")}
     st.session_state[_WRITTEN] = {k: v for k, v in st.session_state[_WRITTEN].items() if v}
-    return place
 
 
 def mirror(place: Place) -> None:

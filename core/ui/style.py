@@ -10,7 +10,9 @@ PREDICTION, TRUTH, AGREEMENT = "#ff8c1a", "#4db8ff", "#ffffff"  # orange and sky
 _CSS = """
 <style>
 .block-container, .stMainBlockContainer { padding: 3.6rem 1.2rem 1rem 1.2rem; max-width: none; }
-.stVerticalBlock { gap: 0.55rem; }
+.stVerticalBlock { gap: 0.5rem; }
+.stButton button, .stDownloadButton button, .stPopover button { min-height: 2rem; padding: 0.15rem 0.7rem; }
+.st-key-case-strip p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .scope-bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.3rem 1rem; font-size: 0.86rem; }
 .scope-bar b { font-size: 1.05rem; letter-spacing: 0.01em; }
 .scope-chip { border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: 999px;
@@ -21,7 +23,11 @@ _CSS = """
 .scope-num, .stMetric, .stDataFrame { font-variant-numeric: tabular-nums; }
 .st-key-show-case button { padding: 1.1rem 2.4rem; }
 .st-key-show-case button p { font-size: 1.3rem; font-weight: 600; }
-iframe { border: 0; }
+.scope-figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.2rem, 1fr)); gap: 0.35rem 0.8rem; }
+.scope-figure { cursor: help; border-radius: 0.4rem; line-height: 1.25; }
+.scope-figure span { display: block; font-size: 0.78rem; opacity: 0.75; white-space: nowrap; }
+.scope-figure b { font-size: 1.15rem; font-weight: 600; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.scope-figure:focus-visible { outline: 2px solid var(--st-primary-color, #12877a); }
 </style>
 """
 

@@ -39,14 +39,14 @@ def outcome(tasks: Tasks, key: Hashable, what: str, work: Work, unit: str = "MB"
     me = watcher()
     task = tasks.start(key, what, work, me)
     if not task.wait(QUIET_S):
-        box = st.container(key="progress-box")
-        with box:
+        box = st.empty()
+        with box.container():
             left, right = st.columns([6, 1], vertical_alignment="center")
             bar = left.progress(0.0, text=_line(tasks, task, unit))
             right.button("Cancel", key=f"cancel-{hash(key)}", on_click=_stop, args=(tasks, key, me), width="stretch")
         while not task.wait(0.2):
             bar.progress(_fraction(task), text=_line(tasks, task, unit))
-        bar.progress(1.0, text=f"{what}: done")
+        box.empty()
     return result_of(task)
 
 

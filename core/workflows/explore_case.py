@@ -75,6 +75,11 @@ def cost_bytes(case: CaseRef, names: Sequence[str], cached: frozenset[str]) -> i
     return sum(case.sizes[n] for n in missing)
 
 
+def costs_network(source: Source) -> bool:
+    """Whether opening a case of this source moves bytes over a network."""
+    return source.spec.startswith("hub:")
+
+
 def good_example(listing: Listing) -> str | None:
     """A case worth showing first: a known good one, else the first with DWI, ADC and truth, else the first."""
     ids = [c.case_id for c in listing.cases]

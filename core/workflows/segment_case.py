@@ -9,29 +9,33 @@ from __future__ import annotations
 import hashlib
 import json
 import math
+import shutil
 import sys
 import tempfile
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core import errors
-from core.errors import BadInput, EngineError, JobCancelled, ModalityAbsent, StrokescopeError, WorkerDied
-from core.evaluation.score import CaseScore
+from core.errors import BadInput, EngineError, JobCancelled, ModalityAbsent, WorkerDied
+from core.evaluation.score import CaseScore, ScoreJob
 from core.imaging.nifti import check_file, read_header
 from core.resources import budget
-from core.resources.child import run_child
+from core.resources.child import child_env, run_child
 from core.resources.probe import take_reading
 from core.segmentation.engine import EngineInfo
 from core.segmentation.job import Job
-from core.segmentation.results import JobResult, read_result
-from core.segmentation.runner import run_job
+from core.segmentation.results import JobResult
+from core.segmentation.runner import error_of, run_job
 from core.settings import Settings
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Report, Source, never, no_report
 
 OnPhase = Callable[[str, float], None]
+ROOT = Path(__file__).resolve().parents[2]
+SCORER = (sys.executable, "-P", "-m", "core.evaluation.score")
 SCORE_TIMEOUT_S = 300.0
+KEEP_RESULTS = 200
 SCORE_BYTES_PER_VOXEL = 40.0  # measured peak of the scorer at 22 million voxels, rounded up
 
 
@@ -65,6 +69,19 @@ def fetch_inputs(
             hint="choose another case or engine",
         )
     return fetched
+
+
+def prune_results(settings: Settings, keep: int = KEEP_RESULTS) -> int:
+    """Remove the oldest results beyond `keep`; returns how many went. They can be computed again."""
+    root = settings.cache_dir / "results"
+    try:
+        folders = sorted((p for p in root.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
+    except OSError:
+        return 0
+    old = folders[: max(0, len(folders) - keep)]
+    for folder in old:
+        shutil.rmtree(folder, ignore_errors=True)
+    return len(old)
 
 
 def given_inputs(engine: EngineInfo, paths: Mapping[str, Path]) -> dict[str, LocalFile]:
@@ -118,9 +135,21 @@ def result_folder(
 def earlier_result(folder: Path) -> JobResult | None:
     """The finished result in that folder, if there is one and all its files are still there."""
     try:
-        return read_result(folder / "result.json")
+        result = JobResult.from_json((folder / "result.json").read_text(encoding="utf-8"))
     except (EngineError, OSError, ValueError):
         return None
+    files = (result.mask, result.core, result.probability, result.sidecar)
+    return result if all(f is None or f.is_file() for f in files) else None
+
+
+def remember(folder: Path, result: JobResult) -> None:
+    """Note a finished result in its folder, for `earlier_result`. A full disk only costs the memory of it."""
+    beside = folder / f".result.{uuid.uuid4().hex}.part"
+    try:
+        beside.write_text(result.to_json(), encoding="utf-8")
+        beside.replace(folder / "result.json")
+    except OSError:
+        beside.unlink(missing_ok=True)
 
 
 def segment(
@@ -142,6 +171,7 @@ def segment(
     """
     admit(settings, engine.name, engine.predict_memory_mb(voxels_of(inputs[engine.inputs[0]].path)))
     job = Job(
+        job_id=uuid.uuid4().hex,
         case_id=case_id,
         engine=engine.name,
         inputs={name: file.path for name, file in inputs.items()},
@@ -161,30 +191,19 @@ def score(settings: Settings, prediction: Path, truth: Path, overlap: Path, canc
     """
     admit(settings, "scoring", 150.0 + SCORE_BYTES_PER_VOXEL * voxels_of(prediction) / 1e6)
     said: list[dict[str, Any]] = []
+    env = child_env(extra={"PYTHONPATH": str(ROOT)})
     with tempfile.TemporaryDirectory() as folder:
         task = Path(folder) / "score.json"
-        task.write_text(json.dumps({"prediction": str(prediction), "truth": str(truth), "overlap_out": str(overlap)}))
-        end = run_child(
-            [sys.executable, "-m", "core.evaluation.score", str(task)],
-            said.append,
-            cancelled,
-            timeout_s=SCORE_TIMEOUT_S,
-        )
+        overlap.parent.mkdir(parents=True, exist_ok=True)
+        task.write_text(json.dumps(ScoreJob(prediction, truth, overlap).to_json()), encoding="utf-8")
+        end = run_child((*SCORER, str(task)), said.append, cancelled, SCORE_TIMEOUT_S, env)
     last = said[-1] if said else {}
     if "result" in last:
-        return Scored(CaseScore(**last["result"]), overlap)
+        return Scored(CaseScore.from_json(last["result"]), overlap)
     if "error" in last:
-        raise _as_error(last["error"])
-    if cancelled():
+        raise error_of(last["error"])
+    if end.cancelled:
         raise JobCancelled("scoring was stopped", hint="run it again when you like")
     raise WorkerDied(
         f"the scoring process ended with code {end.returncode}", hint="try again; see Resources for the RAM"
     )
-
-
-def _as_error(told: Mapping[str, str]) -> StrokescopeError:
-    kind = getattr(errors, told.get("kind", ""), WorkerDied)
-    message, hint = told.get("message", "scoring failed"), told.get("hint", "try again")
-    if isinstance(kind, type) and issubclass(kind, StrokescopeError) and kind is not errors.HubRateLimited:
-        return kind(message, hint=hint)
-    return WorkerDied(message, hint=hint)

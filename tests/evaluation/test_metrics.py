@@ -65,12 +65,13 @@ def test_isles24_counts_an_iou_of_exactly_the_threshold() -> None:
     assert metrics.lesion_f1_isles24(boxes((10, 1, 1), (4, 0, 0, 6, 1, 1)), truth) == 0.0  # 1 / 6
 
 
-def test_isles24_takes_the_best_pair_first() -> None:
-    truth = boxes((12, 1, 1), (0, 0, 0, 4, 1, 1), (5, 0, 0, 7, 1, 1))
-    prediction = boxes((12, 1, 1), (2, 0, 0, 7, 1, 1))  # IoU 2 / 7 with the first, 2 / 5 with the second
+def test_isles24_takes_the_best_pair_first_even_where_other_pairs_would_match_more() -> None:
+    truth = boxes((15, 1, 1), (0, 0, 0, 11, 1, 1), (12, 0, 0, 15, 1, 1))
+    prediction = boxes((15, 1, 1), (0, 0, 0, 3, 1, 1), (4, 0, 0, 15, 1, 1))
+    # IoU: short and long 3 / 11, long and long 7 / 15, long and short 3 / 11
     overlap = lesion_overlap(prediction, truth)
-    assert metrics.f1_isles24(overlap) == pytest.approx(1 / 1.5)
-    assert metrics.f1_isles24(overlap, iou=0.41) == 0.0
+    assert metrics.f1_isles24(overlap) == pytest.approx(0.5)
+    assert metrics.f1_isles24(overlap, iou=0.47) == 0.0
 
 
 def test_mixed_hits_misses_and_false_alarms() -> None:

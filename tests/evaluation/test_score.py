@@ -62,6 +62,8 @@ def test_keys_and_definitions_are_those_of_the_command_line() -> None:
 
 def test_every_value_is_that_of_its_own_function() -> None:
     score = score_masks(Mask(PREDICTION, OBLIQUE), Mask(TRUTH, OBLIQUE))
+    stored = [Mask(np.asfortranarray(mask), OBLIQUE) for mask in (PREDICTION, TRUTH)]
+    assert score_masks(*stored).to_json() == pytest.approx(score.to_json())
     assert score == CaseScore(
         dice=metrics.dice(PREDICTION, TRUTH),
         volume_prediction_ml=metrics.volume_ml(PREDICTION, OBLIQUE),
@@ -182,7 +184,7 @@ def test_an_overlap_that_cannot_be_written_is_an_error_not_a_result(
     out = tmp_path / "no-such-folder" / "overlap.nii.gz"
     assert main([str(job_file(tmp_path, prediction, truth, out))]) == 1
     last = lines(capsys.readouterr().out)[-1]
-    assert last["error"]["message"] == "the overlap cannot be written (No such file or directory)"
+    assert last["error"]["message"].endswith("cannot be written (No such file or directory)")
     assert str(tmp_path) not in json.dumps(last)
 
 

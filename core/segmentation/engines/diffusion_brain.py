@@ -19,9 +19,12 @@ Array = NDArray[np.float32]
 Bools = NDArray[np.bool_]
 Spacing = tuple[float, float, float]
 
-TISSUE_FRACTION = 0.45  # of the median tissue signal: CSF on a b=1000 DWI lies near 0.3, grey and white matter above 0.7
+TISSUE_FRACTION = (
+    0.45  # of the median tissue signal: CSF on a b=1000 DWI lies near 0.3, grey and white matter above 0.7
+)
 PEEL_MM = 3.0  # scalp and meninges are thinner than twice this, the brainstem is thicker
 CLOSE_MM = 9.0  # half the width of a wide ventricle, so that closing makes it part of the brain
+ROUGH_MM = 4.0  # grid for closing
 SMALLEST_ML = 50.0  # less tissue than this is not a head
 NO_BRAIN = "no brain was found in the DWI"
 NO_BRAIN_HINT = "check that the DWI shows a whole head and is not an ADC map"
@@ -87,13 +90,24 @@ def grow_within(core: Bools, limit: Bools, reach_mm: float, spacing: Spacing) ->
 
 
 def close(mask: Bools, radius_mm: float, spacing: Spacing) -> Bools:
-    """Morphological closing with a ball in mm; the border of the array does not count as background."""
+    """Morphological closing with a ball in mm."""
     pad = [int(np.ceil(radius_mm / s)) + 1 for s in spacing]
     padded = np.pad(mask, [(p, p) for p in pad])
     grown = ndimage.distance_transform_edt(~padded, sampling=spacing) <= radius_mm
     closed = ndimage.distance_transform_edt(grown, sampling=spacing) > radius_mm
     inner = tuple(slice(p, -p) for p in pad)
     return np.asarray(closed[inner] | mask, dtype=np.bool_)
+
+
+def close_roughly(mask: Bools, radius_mm: float, spacing: Spacing) -> Bools:
+    """`close` on every k-th voxel, about ROUGH_MM apart: an eighth of the work where nobody needs the exact border."""
+    step = [max(1, round(ROUGH_MM / s)) for s in spacing]
+    rough = mask[:: step[0], :: step[1], :: step[2]]
+    x, y, z = (s * k for s, k in zip(spacing, step, strict=True))
+    closed = close(rough, radius_mm, (x, y, z))
+    for axis, k in enumerate(step):
+        closed = np.repeat(closed, k, axis=axis)
+    return np.asarray(closed[: mask.shape[0], : mask.shape[1], : mask.shape[2]] | mask, dtype=np.bool_)
 
 
 def main_parts(mask: Bools, fraction: float) -> Bools:
@@ -126,7 +140,7 @@ def find_brain(dwi: Array, spacing: Spacing) -> Brain:
     tissue[box] = peel(bright[box], spacing)
     if np.count_nonzero(tissue) * float(np.prod(spacing)) / 1000.0 < SMALLEST_ML:
         raise BadInput(NO_BRAIN, hint=NO_BRAIN_HINT)
-    brain[box] = close(tissue[box], CLOSE_MM, spacing)
+    brain[box] = close_roughly(tissue[box], CLOSE_MM, spacing)
     return Brain(brain, tissue, float(np.median(dwi[tissue])))
 
 

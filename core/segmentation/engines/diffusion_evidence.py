@@ -72,16 +72,18 @@ def over(numerator: Array, denominator: Array) -> Array:
 
 
 def background_of(
-    data: Array, normal: Bools, index_map: NDArray[np.float64], spacing: Spacing, *, lower: bool
-) -> tuple[Array, Bools]:
-    """The less suspicious of own and mirrored local mean, and where the other side could be seen.
+    data: Array, normal: Bools, index_map: NDArray[np.float64], spacing: Spacing, seen: Bools, *, lower: bool
+) -> Array:
+    """The less suspicious of own and mirrored local mean of normal tissue.
 
-    `lower` picks the smaller one (DWI: a lesion must not raise its own background), else the larger (ADC).
+    `lower` picks the smaller one (DWI: a lesion must not raise its own background), else the larger (ADC). `seen` is
+    where the other side has tissue.
     """
     own, weight = local_mean(data, normal, BACKGROUND_MM, spacing)
-    other, seen = mirror(own, index_map), mirror(weight, index_map) > SEEN
+    other = mirror(own, index_map)
+    seen = seen & (other > 0)
     picked = np.minimum(own, other) if lower else np.maximum(own, other)
-    return np.where(seen & (weight > SEEN), picked, np.where(seen, other, own)).astype(np.float32), seen
+    return np.where(seen & (weight > SEEN), picked, np.where(seen, other, own)).astype(np.float32)
 
 
 def gather(dwi: Array, adc: Array, found: Brain, plane: Midplane, affine: Affine, smoothing_mm: float) -> Evidence:
@@ -96,12 +98,12 @@ def gather(dwi: Array, adc: Array, found: Brain, plane: Midplane, affine: Affine
     index_map = plane.reflection(affine)
     signal = smooth(dwi, smoothing_mm / FWHM, spacing) if smoothing_mm > 0 else dwi
     tissue = found.tissue & (adc > 0) & (adc < CSF_ADC)
-    first, _ = local_mean(np.minimum(signal, np.float32(2 * found.level)), tissue, BACKGROUND_MM, spacing)
-    background, seen = background_of(
-        signal, tissue & (signal < NORMAL_DWI * first), index_map, spacing, lower=True
-    )
+    first, weight = local_mean(np.minimum(signal, np.float32(2 * found.level)), tissue, BACKGROUND_MM, spacing)
+    seen = mirror(weight, index_map) > SEEN
+    normal = tissue & (signal < NORMAL_DWI * first)
+    background = background_of(signal, normal, index_map, spacing, seen, lower=True)
     healthy = tissue & (adc > NORMAL_ADC[0]) & (adc < NORMAL_ADC[1])
-    adc_background, _ = background_of(adc, healthy, index_map, spacing, lower=False)
+    adc_background = background_of(adc, healthy, index_map, spacing, seen, lower=False)
     ratio = over(signal, background)
     middle, scatter = robust(ratio[tissue & (ratio > 0)], LEAST_SCATTER)
     other = over(mirror(signal, index_map), background)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import ndimage
 
-from core.segmentation.engines.diffusion_brain import FULL, Array, Bools, bounding_box, close
+from core.segmentation.engines.diffusion_brain import FULL, Array, Bools, close
 from core.segmentation.engines.diffusion_evidence import Evidence
 
 PEAK_REACH_MM = 6.0  # a voxel is compared with the brightest one of its component within this distance
@@ -22,6 +22,7 @@ STRONG = 1.5  # times the contrast limit (twice the seed): a focal lesion that m
 RELATIVE_ASYMMETRY = 0.35  # of the local contrast: artefacts at the skull base are bright on both sides
 SHINE = 5.0  # ln(DWI ratio) over the ADC drop at b = 1000 s/mm2: more is T2, pile-up or noise, not diffusion
 PARTIAL = 1.25  # of adc_max: a bright voxel beside an accepted lesion may share its volume with CSF
+SHINE_ML = 0.2  # smaller bright pieces are partial volumes of grey matter and CSF
 TERRITORY_ML = 1.0  # the coarse channel does not see smaller
 SKIN_MM = 3.0  # depth of the brain's rim
 
@@ -68,6 +69,7 @@ class Verdict:
         rejected_ml: reason -> ml of rejected components.
         rejected_count: reason -> number of rejected components.
         paired_ml: accepted although the other side looks alike.
+        shine_ml: as bright as a seed, but with an ADC above the limit: never proposed.
     """
 
     lesion: Bools
@@ -75,6 +77,7 @@ class Verdict:
     rejected_ml: Mapping[str, float]
     rejected_count: Mapping[str, int]
     paired_ml: float
+    shine_ml: float
 
 
 @dataclass(frozen=True)
@@ -130,7 +133,7 @@ def decide(evidence: Evidence, rules: Rules) -> Verdict:
     lesion = territory.copy()
     millilitres: Counter[str] = Counter()
     count: Counter[str] = Counter()
-    labels, number = ndimage.label(propose(evidence, rules) & ~territory, FULL)
+    labels, _ = ndimage.label(propose(evidence, rules) & ~territory, FULL)
     paired = 0.0
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
         near = widen(box, evidence)
@@ -146,7 +149,7 @@ def decide(evidence: Evidence, rules: Rules) -> Verdict:
             count[reason] += 1
     lesion = with_bright_edge(lesion, evidence, rules)
     suspect &= ~lesion
-    return Verdict(lesion, suspect, dict(millilitres), dict(count), paired)
+    return Verdict(lesion, suspect, dict(millilitres), dict(count), paired, shine_through(lesion, evidence, rules))
 
 
 def propose(evidence: Evidence, rules: Rules) -> Bools:
@@ -159,6 +162,14 @@ def propose(evidence: Evidence, rules: Rules) -> Bools:
     seeded[0] = False
     kept = seeded[labels]
     return np.asarray(kept & (evidence.z >= rules.peak_fraction * local_peak(kept, evidence)), dtype=np.bool_)
+
+
+def shine_through(lesion: Bools, evidence: Evidence, rules: Rules) -> float:
+    """Millilitres as bright as a seed with an ADC above the limit, away from the lesion and in pieces worth seeing."""
+    bright = evidence.tissue & (evidence.z >= rules.z_seed) & (evidence.adc >= rules.adc_max)
+    labels, _ = ndimage.label(bright & ~ndimage.binary_dilation(lesion, FULL), FULL)
+    sizes = np.bincount(labels.ravel()) * float(np.prod(evidence.spacing)) / 1000.0
+    return float(sizes[1:][sizes[1:] >= max(rules.min_volume, SHINE_ML)].sum())
 
 
 def local_peak(mask: Bools, evidence: Evidence) -> Array:
@@ -184,7 +195,7 @@ def territories(evidence: Evidence, rules: Rules, voxel_ml: float) -> Bools:
         & (evidence.wide_adc_ratio <= rules.adc_ratio)
         & (evidence.wide_adc < rules.adc_max)
     )
-    labels, number = ndimage.label(region)
+    labels, _ = ndimage.label(region)
     accepted = np.zeros(region.shape, bool)
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
         near = widen(box, evidence)
@@ -246,18 +257,17 @@ def measure(part: Bools, near: tuple[slice, slice, slice], evidence: Evidence, v
     )
 
 
-def lesion_box(mask: Bools) -> tuple[slice, slice, slice] | None:
-    """Smallest box around the lesion, None when there is none."""
-    return bounding_box(mask, (0, 0, 0)) if mask.any() else None
-
-
 def score(evidence: Evidence, verdict: Verdict, rules: Rules) -> Array:
     """(X, Y, Z) float32 in 0..1, at least 0.5 exactly where the verdict says lesion.
 
-    Inside it rises with z, outside it falls from the border; what was proposed and rejected stays visible below 0.5.
-    It is a rank, not a calibrated probability.
+    It crosses 0.5 where z crosses its local threshold, so that a finer grid gets the border between voxels. What was
+    proposed and rejected stays visible below 0.5. It is a rank, not a calibrated probability.
     """
-    strength = np.clip(evidence.z / np.float32(4 * rules.z_seed), 0.0, 1.0)
-    inside = 0.6 + 0.4 * strength
-    outside = np.where(verdict.suspect, 0.15 + 0.15 * strength, np.float32(0))
+    threshold = np.maximum(np.float32(rules.z_grow), rules.peak_fraction * local_peak(verdict.lesion, evidence))
+    margin = np.clip((evidence.z - threshold) / threshold, -1.0, 1.0)
+    inside = 0.55 + 0.45 * np.maximum(margin, 0.0)
+    touching = ndimage.binary_dilation(verdict.lesion, FULL) & evidence.tissue
+    beside = np.where(margin > 0, np.float32(0.3), 0.45 * (1.0 + margin))
+    elsewhere = np.where(verdict.suspect, np.float32(0.25), np.float32(0))
+    outside = np.where(touching, np.maximum(beside, elsewhere), elsewhere)
     return np.where(verdict.lesion, inside, outside).astype(np.float32)

@@ -39,6 +39,12 @@ class Midplane:
     offset: float
     correlation: float
 
+    @property
+    def equation(self) -> tuple[float, float, float, float]:
+        """(nx, ny, nz, d) with n . p = d in RAS+ mm."""
+        x, y, z = (float(v) for v in self.normal)
+        return x, y, z, float(self.normal @ self.centre) + self.offset
+
     def reflection(self, affine: Affine) -> NDArray[np.float64]:
         """(4, 4): voxel index -> voxel index of the mirrored point, on the grid of `affine`."""
         return reflection(self.normal, self.centre, self.offset, affine)

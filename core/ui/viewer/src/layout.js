@@ -19,6 +19,7 @@ function candidates(with3d) {
       found.push([tile(AXIAL, 0, 0, 1, a), tile(CORONAL, 0, a, 0.47, b), tile(SAGITTAL, 0.47, a, 0.53, b)])
     }
   }
+  if (!with3d) for (const a of [0.34, 0.38, 0.42]) found.push([tile(AXIAL, 0, 0, a, 1), tile(CORONAL, a, 0, (1 - a) * 0.46, 1), tile(SAGITTAL, a + (1 - a) * 0.46, 0, (1 - a) * 0.54, 1)])
   if (with3d) found.push([tile(AXIAL, 0, 0, 0.5, 0.5), tile(CORONAL, 0.5, 0, 0.5, 0.5), tile(SAGITTAL, 0, 0.5, 0.5, 0.5), tile(RENDER, 0.5, 0.5, 0.5, 0.5)])
   return found
 }

@@ -12,7 +12,7 @@ export function parseHeader(bytes) {
   const sizes = [view.getInt32(0, true), view.getInt32(0, false)]
   const little = sizes[0] === 348 || sizes[0] === 540
   const size = little ? sizes[0] : sizes[1]
-  if (size !== 348 && size !== 540) throw new LoadError('is not a NIfTI image')
+  if (size !== 348 && size !== 540) throw new LoadError('is not a NIfTI image; choose another image')
   const two = size === 540
   const dims = Array.from({ length: 8 }, (_, i) =>
     two ? Number(view.getBigInt64(16 + 8 * i, little)) : view.getInt16(40 + 2 * i, little))
@@ -22,11 +22,11 @@ export function parseHeader(bytes) {
   const codes = two ? [view.getInt32(344, little), view.getInt32(348, little)]
     : [view.getInt16(252, little), view.getInt16(254, little)]
   const rank = dims[0]
-  if (rank < 3 || rank > 7 || dims.slice(1, rank + 1).some((n) => n < 1)) throw new LoadError('has impossible dimensions')
-  if (dims.slice(4, rank + 1).some((n) => n > 1)) throw new LoadError('is a series of images, not one image')
-  if (!READABLE.has(datatype) || bits % 8 || bits < 8) throw new LoadError('holds voxels that are not grey values')
+  if (rank < 3 || rank > 7 || dims.slice(1, rank + 1).some((n) => n < 1)) throw new LoadError('has impossible dimensions; export it again')
+  if (dims.slice(4, rank + 1).some((n) => n > 1)) throw new LoadError('is a series of images, not one image; choose another image')
+  if (!READABLE.has(datatype) || bits % 8 || bits < 8) throw new LoadError('holds voxels that are not grey values; export it again')
   const length = offset + dims[1] * dims[2] * dims[3] * (bits / 8)
-  if (!(offset >= size) || !Number.isInteger(offset) || length > LARGEST) throw new LoadError('is too large for the browser')
+  if (!(offset >= size) || !Number.isInteger(offset) || length > LARGEST) throw new LoadError('is too large for the browser; use the static view')
   return { dims: dims.slice(1, 4), length, two, little, oriented: codes[0] > 0 || codes[1] > 0, codes }
 }
 
@@ -63,15 +63,15 @@ class Sink {
   }
 
   close() {
-    if (!this.header || this.filled < this.bytes.length) throw new LoadError('ends before its last voxel')
+    if (!this.header || this.filled < this.bytes.length) throw new LoadError('ends before its last voxel; fetch the case again')
     preferSform(this.bytes, this.header)
     return { buffer: this.bytes.buffer, header: this.header }
   }
 }
 
 function explain(status) {
-  if (status === 404) return 'is no longer on the server: the session ended or the file was removed'
-  return `could not be read: the server answered ${status}`
+  if (status === 404) return 'is no longer on the server: the session ended or the file was removed; reload the page'
+  return `could not be read: the server answered ${status}; try again`
 }
 
 // A stream of the response's bytes that reports their count and fails when nothing comes any more.
@@ -80,7 +80,7 @@ function watched(response, onBytes, stop) {
   const next = () => {
     let timer
     const stalled = new Promise((_, reject) => {
-      timer = setTimeout(() => { stop(); reject(new LoadError('stopped arriving: the server has been silent for 30 s')) }, STALL_MS)
+      timer = setTimeout(() => { stop(); reject(new LoadError('stopped arriving: the server has been silent for 30 s; try again')) }, STALL_MS)
     })
     return Promise.race([reader.read(), stalled]).finally(() => clearTimeout(timer))
   }
@@ -124,7 +124,7 @@ export async function loadFile(url, { signal, onBytes, onTotal }) {
     response = await fetch(url, { signal: own.signal, credentials: 'same-origin' })
   } catch (error) {
     if (signal.aborted) throw error
-    throw new LoadError('did not arrive: the server does not answer')
+    throw new LoadError('did not arrive: the server does not answer; try again')
   }
   if (!response.ok) throw new LoadError(explain(response.status))
   if ((response.headers.get('content-type') ?? '').startsWith('text/html')) throw new LoadError(explain(404))
@@ -135,13 +135,13 @@ export async function loadFile(url, { signal, onBytes, onTotal }) {
   const sink = new Sink()
   try {
     const first = await source.next()
-    if (!first) throw new LoadError('is empty')
+    if (!first) throw new LoadError('is empty; fetch the case again')
     await drain(source, first, sink)
     return sink.close()
   } catch (error) {
     if (signal.aborted || error instanceof LoadError) throw error
-    if (error instanceof RangeError) throw new LoadError("does not fit this browser's memory")
-    if (error instanceof TypeError) throw new LoadError('is damaged or broke off on its way: its checksum does not match')
-    throw new LoadError('did not arrive whole')
+    if (error instanceof RangeError) throw new LoadError("does not fit this browser's memory; use the static view")
+    if (error instanceof TypeError) throw new LoadError('is damaged or broke off on its way: its checksum does not match; try again')
+    throw new LoadError('did not arrive whole; try again')
   }
 }

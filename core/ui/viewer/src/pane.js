@@ -10,8 +10,8 @@ export const LARGE = 8e6 // voxels; above it no 3D tile beside the slices
 const LUT = { R: [0, 86, 230, 255], G: [0, 180, 159, 255], B: [0, 233, 0, 255], A: [0, 255, 255, 255], I: [0, 1, 2, 3] }
 const OPTIONS = {
   interactive: false, dragAndDropEnabled: false, isOrientationTextVisible: false, isRadiologicalConvention: true,
-  sagittalNoseLeft: true, backColor: [0, 0, 0, 1], crosshairColor: [0.98, 0.8, 0.29, 0.85], crosshairWidth: 1, crosshairWidthUnit: 'voxels',
-  crosshairGap: 4, show3Dcrosshair: false, loadingText: '', logLevel: 'error', isSliceMM: false, multiplanarShowRender: SHOW_RENDER.NEVER,
+  sagittalNoseLeft: true, backColor: [0, 0, 0, 1], crosshairColor: [0.95, 0.77, 0.35, 0.75], crosshairWidth: 0.45, crosshairWidthUnit: 'mm',
+  crosshairGap: 22, show3Dcrosshair: false, loadingText: '', logLevel: 'error', isSliceMM: false, multiplanarShowRender: SHOW_RENDER.NEVER,
   isForceMouseClickToVoxelCenters: true, isColorbar: false, isRuler: false, isOrientCube: false, renderOverlayBlend: 1,
 }
 
@@ -32,12 +32,32 @@ export async function decode({ buffer, header }) {
   try {
     image = await NVImage.new(buffer, 'image.nii', 'gray', 1)
   } catch {
-    throw new LoadError('cannot be decoded')
+    throw new LoadError('cannot be decoded; export it again')
   }
-  if (!image?.img || image.dims[1] * image.dims[2] * image.dims[3] > image.img.length) throw new LoadError('cannot be decoded')
+  if (!image?.img || image.hdr.dims[1] * image.hdr.dims[2] * image.hdr.dims[3] > image.img.length) throw new LoadError('cannot be decoded; export it again')
   image.oriented = header.oriented
   image.auto = autoWindow(image.img, scaling(image))
   return image
+}
+
+// Two opposite corners of what is not background, in RAS+ mm, from a coarse look at the voxels.
+function contentOf(image) {
+  const { dims, affine } = image.hdr
+  const n = [dims[1], dims[2], dims[3]]
+  const { slope, inter } = scaling(image)
+  const [low, high] = image.auto
+  const least = low + 0.1 * (high - low)
+  const stride = n.map((v) => Math.max(1, Math.floor(v / 48)))
+  const counts = n.map((v) => new Uint32Array(v))
+  for (let k = 0; k < n[2]; k += stride[2]) for (let j = 0; j < n[1]; j += stride[1]) for (let i = 0; i < n[0]; i += stride[0]) {
+    if (image.img[i + n[0] * (j + n[1] * k)] * slope + inter > least) { counts[0][i]++; counts[1][j]++; counts[2][k]++ }
+  }
+  const ends = counts.map((c, a) => {
+    const full = Math.max(...c) * 0.03
+    const first = c.findIndex((v) => v > full)
+    return first < 0 ? [0, n[a] - 1] : [first, c.findLastIndex((v) => v > full) + stride[a] - 1]
+  })
+  return [0, 1].map((e) => [0, 1, 2].map((r) => ends.reduce((sum, range, a) => sum + affine[r][a] * range[e], affine[r][3])))
 }
 
 // The grid of an image as text: equal texts, equal grids.
@@ -72,6 +92,7 @@ export class Pane {
     this.drawNow = () => {
       if (this.gone || !this.canvas.width || !this.canvas.height) return
       if (this.ready && this.layout === 'planes') nv.customLayout = this.tiles()
+      if (this.ready && !this.moved) this.fit()
       drawNow()
       this.mark()
       this.onDraw(this)
@@ -82,6 +103,7 @@ export class Pane {
     await nv.attachToCanvas(this.canvas, true)
     nv.setCustomSliceShader(sliceShader)
     const info = nv.gl.getExtension('WEBGL_debug_renderer_info')
+    Object.assign(nv.scene, { volScaleMultiplier: 1.45, renderElevation: 15 })
     this.slow = /swiftshader|llvmpipe|software|basic render/i.test(info ? nv.gl.getParameter(info.UNMASKED_RENDERER_WEBGL) : '')
     return this
   }
@@ -105,15 +127,18 @@ export class Pane {
     nv.gl?.clear(nv.gl.COLOR_BUFFER_BIT)
   }
 
-  // image: NVImage; masks: NVImages of bits.
-  setImage(image, masks, colormap) {
+  // image: NVImage; masks: NVImages of bits; low, high: window in the file's values.
+  setImage(image, masks, colormap, [low, high]) {
     const nv = this.nv
-    image.colormap = nv.colormaps().includes(colormap) ? colormap : 'gray'
+    image.colormap = nv.colormaps().includes(colormap) ? colormap : 'gray' // sets a window of its own
+    image.cal_min = low
+    image.cal_max = high
     nv.back = image
+    this.content = null
     this.setMasks(masks, image)
     this.ready = true
     this.setLayout(this.layout)
-    this.canvas.style.visibility = 'visible'
+    this.canvas.style.visibility = ''
   }
 
   setMasks(masks, image = this.image) {
@@ -243,6 +268,7 @@ export class Pane {
     const pan = [...start]
     pan[across] += (toX - fromX) * mmPerPixel * (mirrored ? -1 : 1)
     pan[upward] -= (toY - fromY) * mmPerPixel
+    this.moved = true
     nv.scene.pan2Dxyzmm = pan
     nv.drawScene()
   }
@@ -251,11 +277,51 @@ export class Pane {
   zoom(factor) {
     const nv = this.nv
     const [x, y, z, old] = nv.scene.pan2Dxyzmm
-    const next = Math.min(12, Math.max(1, old * factor))
+    const next = Math.min(16, Math.max(0.7, old * factor))
     const mm = nv.frac2mm(nv.scene.crosshairPos)
     const by = old - next
-    nv.scene.pan2Dxyzmm = next === 1 ? [0, 0, 0, 1] : [x + by * mm[0], y + by * mm[1], z + by * mm[2], next]
+    this.moved = true
+    nv.scene.pan2Dxyzmm = [x + by * mm[0], y + by * mm[1], z + by * mm[2], next]
     nv.drawScene()
+  }
+
+  // Field of view at zoom 1, in mm of the drawing: {size, middle, ppm} with ppm pixels per mm in the axial tile.
+  get field() {
+    const nv = this.nv
+    const [low, high] = [nv.frac2mm([0, 0, 0]), nv.frac2mm([1, 1, 1])]
+    const size = [0, 1, 2].map((a) => Math.abs(high[a] - low[a]))
+    const [, , w, h] = this.layout === 'planes' ? this.tiles()[0].position : [0, 0, 1, 1]
+    const box = [w * this.canvas.width, h * this.canvas.height]
+    return { size, middle: [0, 1, 2].map((a) => (low[a] + high[a]) / 2), box, ppm: Math.min(box[0] / size[0], box[1] / size[1]) }
+  }
+
+  measure() { return contentOf(this.image) }
+
+  // Shows the head, not the air around it.
+  fit() {
+    const nv = this.nv
+    this.content ??= this.measure()
+    const corners = this.content.map((mm) => Array.from(nv.frac2mm(nv.mm2frac(mm, 0, true))))
+    const span = [0, 1, 2].map((a) => corners.map((c) => c[a]))
+    const [low, high] = [span.map((v) => Math.min(...v)), span.map((v) => Math.max(...v))]
+    const { size, middle, box, ppm } = this.field
+    const extent = [0, 1, 2].map((a) => Math.max(high[a] - low[a], 20))
+    const room = this.layout === 'axial' ? [box[0] / ppm / extent[0], box[1] / ppm / extent[1]] : [0, 1, 2].map((a) => size[a] / extent[a])
+    const zoom = Math.min(2.5, Math.max(1, 0.94 * Math.min(...room)))
+    nv.scene.pan2Dxyzmm = [...[0, 1, 2].map((a) => middle[a] - (zoom * (low[a] + high[a])) / 2), zoom]
+  }
+
+  // What the slices show: {centre: mm of the drawing, scale: pixels per mm}.
+  get sight() {
+    const { middle, ppm } = this.field
+    const [x, y, z, zoom] = this.nv.scene.pan2Dxyzmm
+    return { centre: [x, y, z].map((p, a) => (middle[a] - p) / zoom), scale: ppm * zoom }
+  }
+
+  set sight({ centre, scale }) {
+    const { middle, ppm } = this.field
+    const zoom = scale / ppm
+    this.nv.scene.pan2Dxyzmm = [...[0, 1, 2].map((a) => middle[a] - zoom * centre[a]), zoom]
   }
 
   turn(dx, dy) {
@@ -265,20 +331,35 @@ export class Pane {
     this.nv.drawScene()
   }
 
+  zoom3d(by) {
+    const { scene } = this.nv
+    scene.volScaleMultiplier = Math.min(4, Math.max(0.5, scene.volScaleMultiplier * 1.08 ** by))
+    this.nv.drawScene()
+  }
+
+  // Turns the 3D view to the side of the patient where x (mm, RAS+) lies.
+  faceSide(x) {
+    this.nv.scene.renderAzimuth = x > 0 ? 250 : 110
+    this.nv.drawScene()
+  }
+
   reset() {
     const { scene } = this.nv
-    scene.pan2Dxyzmm = [0, 0, 0, 1]
+    this.moved = false
     scene.renderAzimuth = 110
-    scene.renderElevation = 10
+    scene.renderElevation = 15
+    scene.volScaleMultiplier = 1.45
     this.nv.drawScene()
   }
 
   // The same place, zoom and turn as another panel; the place in mm, so that grids may differ.
   follow(other) {
     const { scene } = this.nv
-    scene.pan2Dxyzmm = [...other.nv.scene.pan2Dxyzmm]
+    this.moved = other.moved
+    if (this.moved) this.sight = other.sight
     scene.renderAzimuth = other.nv.scene.renderAzimuth
     scene.renderElevation = other.nv.scene.renderElevation
+    scene.volScaleMultiplier = other.nv.scene.volScaleMultiplier
     this.moveTo(other.mm)
   }
 
@@ -322,7 +403,7 @@ export class Pane {
         put('n', x + w / 2, y, side(top)), put('s', x + w / 2, y + h, side(opposite[top])),
       ]
       if (plane === 'Axial') {
-        const bar = put('bar', x + w - 14, y + h - 14, '5 cm')
+        const bar = put('scale', x + w - 14, y + h - 14, '5 cm')
         bar.style.width = `${((50 * w) / mm).toFixed(1)}px`
         if ((50 * w) / mm < w / 2.5) found.push(bar)
       }

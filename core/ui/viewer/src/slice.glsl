@@ -3,8 +3,11 @@
 // Truth is sky blue with a solid contour, prediction orange with a dashed one, agreement white: never colour alone.
 precision highp int;
 precision highp float;
-uniform highp sampler3D volume, overlay;
-uniform float opacity, overlays;
+// one name a line: NiiVue finds the names of uniforms by reading this text
+uniform highp sampler3D volume;
+uniform highp sampler3D overlay;
+uniform float opacity;
+uniform float overlays;
 uniform float overlayAlphaShader;     // of the fill
 uniform float overlayOutlineWidth;    // of the contour, pixels; 0 for none
 uniform int backgroundMasksOverlays;  // which masks are shown: bit 1 truth, bit 2 prediction

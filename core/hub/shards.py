@@ -1,0 +1,114 @@
+"""Shards: one Parquet file of a dataset as a record: its rows, its footer, how it is kept and read from the Hub.
+
+`fetch_shard` makes the record with one tail GET for most files, `load_shard` and `save_shard` keep it. Reads no image.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.errors import HubCorrupt
+from core.hub.client import RemoteFile
+from core.hub.columns import Segment, complete_rows
+from core.hub.footer import MAX_FOOTER, TAIL, Image, Row, Unread, footer_start, parse_footer
+from core.hub.ranges import MAX_READ, Line, read_range, read_tail, wrong
+from core.hub.shelf import read_record, write_record
+
+_VERSION = 1
+_GAP = 16384  # unread chunks closer than this share a request
+
+
+@dataclass(frozen=True)
+class Shard:
+    """One Parquet file at one commit.
+
+    Attributes:
+        path, size: in the repository; bytes.
+        rows: in file order.
+        footer: the file's last bytes, from the footer to the end.
+    """
+
+    path: str
+    size: int
+    rows: tuple[Row, ...]
+    footer: bytes = field(repr=False)
+
+
+def fetch_shard(line: Line, file: RemoteFile) -> Shard | None:
+    """Read a shard's footer, and the few small columns that its statistics do not prove.
+
+    Returns None when the file's size is unknown and the server needs it.
+
+    Raises:
+        HubError, FetchCancelled.
+    """
+    got = read_tail(line, file, TAIL)
+    if got is None:
+        return None
+    tail, size = got
+    file = dataclasses.replace(file, size=size)
+    start, have = footer_start(tail, size), size - len(tail)
+    data = read_range(line, file, start, have) + tail if start < have else tail[start - have :]
+    footer = parse_footer(data, size)
+    if not footer.unread:
+        return Shard(file.path, size, footer.rows, data)
+    segments = [(have, memoryview(tail)), (start, memoryview(data))]
+    segments += _fetch_chunks(line, file, footer.unread, have)
+    return Shard(file.path, size, complete_rows(size, footer, segments), data)
+
+
+def _fetch_chunks(line: Line, file: RemoteFile, chunks: tuple[Unread, ...], have: int) -> list[Segment]:
+    """The chunks that begin before `have`, neighbours together."""
+    spans: list[tuple[int, int]] = []
+    for start, stop in sorted({(chunk.start, chunk.stop) for chunk in chunks if chunk.start < have}):
+        if spans and start - spans[-1][1] <= _GAP:
+            spans[-1] = (spans[-1][0], max(stop, spans[-1][1]))
+        else:
+            spans.append((start, stop))
+    if sum(stop - start for start, stop in spans) > MAX_READ:
+        raise wrong(file, "has scalar columns too large for a table of cases")
+    return [(start, memoryview(read_range(line, file, start, stop))) for start, stop in spans]
+
+
+def save_shard(path: Path, shard: Shard) -> None:
+    """Keep the shard's record at the path.
+
+    Raises:
+        DiskFull, BadSettings.
+    """
+    rows = [
+        [row.group, row.number, dict(row.scalars), {n: list(dataclasses.astuple(i)) for n, i in row.images.items()}]
+        for row in shard.rows
+    ]
+    footer = base64.b64encode(zlib.compress(shard.footer, 6)).decode()
+    write_record(path, {"v": _VERSION, "path": shard.path, "size": shard.size, "rows": rows, "footer": footer})
+
+
+def load_shard(path: Path, shard_path: str) -> Shard | None:
+    """The record at the path, if it is whole and of that shard."""
+    record = read_record(path)
+    if not isinstance(record, dict) or record.get("v") != _VERSION or record.get("path") != shard_path:
+        return None
+    try:
+        inflate = zlib.decompressobj()
+        footer = inflate.decompress(base64.b64decode(record["footer"]), MAX_FOOTER + 8)
+        rows = tuple(
+            Row(group, number, scalars, {name: Image(*values) for name, values in images.items()})
+            for group, number, scalars, images in record["rows"]
+        )
+        return Shard(shard_path, int(record["size"]), rows, footer)
+    except (KeyError, TypeError, ValueError, AttributeError, zlib.error):
+        return None
+
+
+def check_subject(shard: Shard, subject: str) -> None:
+    """Raise HubCorrupt unless the shard holds exactly this one subject: never another patient's picture."""
+    ids = [row.scalars.get("subject_id") for row in shard.rows]
+    if ids != [subject]:
+        raise HubCorrupt(
+            f"{shard.path} does not hold the case that the list promises", hint="report it to the dataset's owner"
+        )

@@ -1,0 +1,35 @@
+"""The pages and how to get from one to another."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import streamlit as st
+
+PAGES = Path(__file__).resolve().parents[2] / "pages"
+Name = Literal["home", "cases", "segment", "resources"]
+
+_PAGES: dict[Name, tuple[str, str, str]] = {
+    "home": ("0_Start.py", "Home", ":material/home:"),
+    "cases": ("1_Cases.py", "Cases", ":material/radiology:"),
+    "segment": ("2_Segment.py", "Segment", ":material/select_all:"),
+    "resources": ("3_Resources.py", "Resources", ":material/monitor_heart:"),
+}
+
+
+def page(name: Name) -> Any:
+    """Streamlit's object for one page."""
+    file, title, icon = _PAGES[name]
+    home = name == "home"
+    return st.Page(PAGES / file, title=title, icon=icon, default=home, url_path=None if home else name)
+
+
+def pages() -> list[Any]:
+    """All of them, in the order of the menu."""
+    return [page(name) for name in _PAGES]
+
+
+def open_page(name: Name) -> NoReturn:
+    """Leave this page for another one; the case stays."""
+    st.switch_page(page(name))

@@ -1,0 +1,225 @@
+"""Resources: what the container has and uses, live; how the previous run ended; cache, settings and a download.
+
+Draws from what it is given; measures and decides nothing. The live parts are fragments of their own, so that a tick
+neither reruns the page nor moves anything on it.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+import streamlit as st
+
+from core.hub.cache import Cache, CacheEntry
+from core.resources.probe import Sampler
+from core.resources.processes import supervised
+from core.resources.reading import Reading
+from core.resources.runs import PreviousRun, previous_run
+from core.settings import Settings
+from core.ui.charts import cpu_chart, memory_chart
+from core.ui.diagnostics import diagnostics, settings_in_force
+from core.ui.gauges import CSS, disk_gauge, gauge_html, memory_gauge, size
+
+STALE_S = 10.0
+_CONFIRM = "resources-confirm-clear"
+_PLOTLY = {"displayModeBar": False}
+
+_ENDINGS = {
+    "clean stop": "The previous run stopped cleanly.",
+    "out of memory": "The previous run was killed by the kernel because the container ran out of memory.",
+    "killed": "The previous run was killed from outside.",
+    "native crash": "The previous run crashed in native code.",
+    "crash": "The previous run ended with an error.",
+    "unknown": "Nobody knows what ended the previous run.",
+}
+
+
+def draw(settings: Settings, sampler: Sampler, cache: Cache) -> None:
+    """Draw the whole page body."""
+    gauges(sampler)
+    chart, table = st.columns([3, 2], gap="large")
+    with chart:
+        charts(sampler)
+    with table:
+        processes(sampler)
+    before = previous_run(settings.state_dir)
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Previous run")
+        _previous(before)
+        _supervisor()
+        _settings(settings)
+    with right:
+        st.subheader("Cache")
+        _cache(cache, sampler)
+    _download(settings, sampler, before)
+
+
+@st.fragment(run_every=2.0)
+def gauges(sampler: Sampler) -> None:
+    """RAM, disk and CPU against their limits."""
+    reading = sampler.latest()
+    age = time.time() - reading.at
+    st.html(CSS)
+    for column, gauge in zip(
+        st.columns(2, gap="large"), (memory_gauge(reading.memory), disk_gauge(reading.disk)), strict=True
+    ):
+        column.html(f'<div class="scope-large">{gauge_html(gauge, details=True)}</div>')
+    st.caption(_below_gauges(reading) + (f" · the readings stopped {age:.0f} s ago" if age > STALE_S else ""))
+
+
+@st.fragment(run_every=6.0)
+def charts(sampler: Sampler) -> None:
+    """The last minutes. Streamlit mounts a changed plotly figure anew, so this renews itself more seldom: ten minutes
+    wide, six seconds are 1 % of it, and a tooltip lives long enough to be read."""
+    history = sampler.snapshot()
+    zoom = st.toggle("Zoom to what is used", key="resources-zoom")
+    st.plotly_chart(memory_chart(history, zoom=zoom), key="resources-memory", config=_PLOTLY)
+    st.plotly_chart(cpu_chart(history), key="resources-cpu", config=_PLOTLY)
+
+
+@st.fragment(run_every=2.0)
+def processes(sampler: Sampler) -> None:
+    """This app's processes and the GPUs."""
+    reading = sampler.latest()
+    st.dataframe(process_rows(reading), key="resources-processes", hide_index=True, height=180)
+    for gpu in reading.gpu:
+        load = "–" if gpu.load_percent is None else f"{gpu.load_percent:.0f} %"
+        used, limit = size(gpu.used_bytes, binary=True), size(gpu.limit_bytes, binary=True)
+        st.caption(f"GPU {gpu.name}: {used} of {limit}, load {load}")
+    if not reading.gpu:
+        st.caption("No NVIDIA GPU is visible.")
+    st.caption("RSS counts shared pages in every process; the container's own sum is the line in the chart.")
+
+
+def process_rows(reading: Reading) -> list[dict[str, object]]:
+    """The processes for the table."""
+    return [
+        {
+            "process": row.role,
+            "pid": row.pid,
+            "RSS MiB": round(row.rss_bytes / (1 << 20), 1),
+            "CPU % of a core": None if row.cpu_percent is None else round(row.cpu_percent, 1),
+        }
+        for row in reading.processes
+    ]
+
+
+def _below_gauges(reading: Reading) -> str:
+    memory, cpu = reading.memory, reading.cpu
+    parts = []
+    if memory.working_set_bytes is not None:
+        parts.append(f"with active page cache {size(memory.working_set_bytes, binary=True)}")
+    if memory.oom_group:
+        parts.append("at the limit the kernel would kill everything at once (oom.group)")
+    load = "–" if cpu.load_percent is None else f"{cpu.load_percent:.0f} %"
+    parts.append(f"CPU {load} of {cpu.allowed:g} core{'' if cpu.allowed == 1 else 's'}")
+    if reading.disk.cache_bytes is not None:
+        parts.append(f"cache folder {size(reading.disk.cache_bytes, binary=False)}")
+    return " · ".join(parts)
+
+
+def previous_in_words(before: PreviousRun | None) -> str:
+    """One or two sentences for the screen."""
+    if before is None:
+        return "No earlier run is recorded here."
+    story = _ENDINGS.get(before.class_, f"The previous run ended: {before.class_}.")
+    started = _moment(before.started_at)
+    times = f"Started {started}, ended {_moment(before.ended_at)}." if before.ended_at else f"Started {started}."
+    sure = "" if before.confidence == "none" else f" ({before.confidence})"
+    return f"{story[:-1]}{sure}. {times} Evidence: {'; '.join(before.evidence)}."
+
+
+def _moment(seconds: float) -> str:
+    try:
+        return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+    except (OverflowError, ValueError, OSError):
+        return "at an unreadable time"
+
+
+def _previous(before: PreviousRun | None) -> None:
+    calm = before is None or before.class_ in ("clean stop", "unknown")
+    (st.info if calm else st.warning)(previous_in_words(before))
+
+
+def _supervisor() -> None:
+    if supervised():
+        st.caption("The supervisor is there: it records how each run ends and starts the app again.")
+    else:
+        st.caption(
+            "There is no supervisor: the app was started alone, so nobody records how this run ends. "
+            "`python -m core serve` starts it with one."
+        )
+
+
+def _settings(settings: Settings) -> None:
+    with st.expander("Settings in force"):
+        rows = [{"variable": name, "value": value} for name, value in settings_in_force(settings).items()]
+        st.dataframe(rows, key="resources-settings", hide_index=True)
+
+
+def cache_rows(entries: Iterable[CacheEntry]) -> list[dict[str, object]]:
+    """One row per case, largest first."""
+    cases: dict[tuple[str, str], list[CacheEntry]] = defaultdict(list)
+    for entry in entries:
+        cases[entry.source, entry.case_id].append(entry)
+    rows = [
+        {
+            "source": source,
+            "case": case_id,
+            "images": ", ".join(sorted(entry.modality for entry in group)),
+            "MB": round(sum(entry.bytes for entry in group) / 1e6, 2),
+        }
+        for (source, case_id), group in cases.items()
+    ]
+    return sorted(rows, key=lambda row: (-float(str(row["MB"])), str(row["case"])))
+
+
+def _cache(cache: Cache, sampler: Sampler) -> None:
+    freed = st.session_state.pop("resources-freed", None)
+    if freed is not None:
+        st.success(f"Removed {size(freed, binary=False)}.")
+    entries = cache.entries()
+    if not entries:
+        st.caption("The cache is empty. Images that you open are kept here, so that opening them again costs nothing.")
+        return
+    total = size(sum(entry.bytes for entry in entries), binary=False)
+    st.caption(f"{len(entries)} images, {total}. All of them can be fetched or made again.")
+    st.dataframe(cache_rows(entries), key="resources-cache", hide_index=True, height=220)
+    if not st.session_state.get(_CONFIRM):
+        st.button("Clear the cache", key="resources-clear", on_click=_ask, args=(True,), icon=":material/delete:")
+        return
+    st.warning(f"Remove {len(entries)} images ({total})? Cases that are open, by anyone, have to be fetched again.")
+    with st.container(horizontal=True):
+        st.button("Remove them", key="resources-clear-yes", on_click=_clear, args=(cache, sampler), type="primary")
+        st.button("Keep them", key="resources-clear-no", on_click=_ask, args=(False,))
+
+
+def _ask(wanted: bool) -> None:
+    st.session_state[_CONFIRM] = wanted
+
+
+def _clear(cache: Cache, sampler: Sampler) -> None:
+    st.session_state[_CONFIRM] = False
+    st.session_state["resources-freed"] = cache.clear()
+    sampler.refresh()
+
+
+def _download(settings: Settings, sampler: Sampler, before: PreviousRun | None) -> None:
+    def content() -> str:
+        return json.dumps(diagnostics(settings, sampler.snapshot(), before, supervised=supervised()), indent=1)
+
+    st.download_button(
+        "Download diagnostics (JSON)",
+        content,
+        file_name="strokescope-diagnostics.json",
+        mime="application/json",
+        help="RAM, disk, CPU and processes of the last ten minutes, versions, settings; no token, no case, no folder.",
+        key="resources-diagnostics",
+        on_click="ignore",
+        icon=":material/download:",
+    )

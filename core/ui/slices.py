@@ -1,0 +1,190 @@
+"""The static view: a montage or one slice as a plotly figure, for browsers without WebGL2 or by choice.
+
+Reads the same files as the viewer and draws them the same way: radiological (the patient's left on the right of the
+screen), front up, true proportions, truth in sky blue. Sends 8-bit PNGs, not numbers. Keeps nothing: caching is
+loaders.py's work.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import plotly.graph_objects as go
+from numpy.typing import NDArray
+from PIL import Image
+
+from core.errors import GridMismatch
+from core.imaging.geometry import same_grid
+from core.imaging.nifti import read_mask, read_volume
+from core.imaging.volume import Affine, spacing_of
+from core.imaging.windowing import auto_window
+
+TRUTH = (86, 180, 233)  # sky blue, as in the viewer
+OPACITY = 0.45
+LARGEST_SIDE = 320  # pixels of one tile; finer images are thinned for the screen only
+
+
+@dataclass(frozen=True, eq=False)
+class Plane:
+    """An image laid out for the screen.
+
+    Attributes:
+        data: (rows, columns, slices) float32, or bool for a mask: rows from front to back, columns from the patient's
+            right to left, slices from foot to head.
+        spacing_mm: of rows, columns, slices.
+    """
+
+    data: NDArray[Any]
+    spacing_mm: tuple[float, float, float]
+
+
+def to_screen(data: NDArray[Any], affine: Affine) -> Plane:
+    """Turn stored axes (X, Y, Z) to the screen by the affine's nearest anatomical axes; no resampling.
+
+    Each stored axis goes to the anatomical axis it is most parallel to, the most certain one first, so that every axis
+    is used once, also on oblique grids.
+    """
+    directions = affine[:3, :3] / np.linalg.norm(affine[:3, :3], axis=0)
+    order: dict[int, int] = {}  # anatomical axis -> stored axis
+    left = np.abs(directions)
+    for _ in range(3):
+        anatomical, stored = divmod(int(np.argmax(left)), 3)
+        order[anatomical] = stored
+        left[anatomical, :] = left[:, stored] = -1
+    turned = np.transpose(data, (order[1], order[0], order[2]))
+    # rows run to the back (-A), columns to the patient's left (-R: radiological), slices to the head (+S)
+    for axis, (anatomical, wanted_plus) in enumerate(((1, False), (0, False), (2, True))):
+        if (directions[anatomical, order[anatomical]] > 0) != wanted_plus:
+            turned = np.flip(turned, axis)
+    size = spacing_of(affine)
+    return Plane(turned, (size[order[1]], size[order[0]], size[order[2]]))
+
+
+def montage(
+    volume_path: Path,
+    overlay_path: Path | None = None,
+    window: tuple[float, float] | None = None,
+    columns: int = 6,
+    rows: int = 4,
+    scale: float = 1.0,
+) -> go.Figure:
+    """Evenly spaced axial slices that show something, foot first.
+
+    Args:
+        window: (low, high) in displayed units; None for percentiles.
+        scale: displayed value = scale × the file's value.
+
+    Raises:
+        BadVolume: a file that cannot be read. GridMismatch: the overlay lies on another grid.
+    """
+    image, mask, levels = _load(volume_path, overlay_path, window, scale)
+    shown = _worth_showing(image.data, columns * rows)
+    tiles = [_paint(image, mask, int(k), levels) for k in shown]
+    height, width = tiles[0].shape[:2]
+    used = min(columns, len(tiles))
+    sheet = np.zeros((height * -(-len(tiles) // used), width * used, 3), dtype=np.uint8)
+    for place, painted in enumerate(tiles):
+        top, left = (place // used) * height, (place % used) * width
+        sheet[top : top + height, left : left + width] = painted
+    return _figure(sheet, f"Axial slices {shown[0] + 1} to {shown[-1] + 1} of {image.data.shape[2]}")
+
+
+def slice_figure(
+    volume_path: Path,
+    index: int,
+    overlay_path: Path | None = None,
+    window: tuple[float, float] | None = None,
+    scale: float = 1.0,
+) -> go.Figure:
+    """One axial slice; index from 0 at the foot, kept inside the image. Raises as `montage`."""
+    image, mask, levels = _load(volume_path, overlay_path, window, scale)
+    k = min(max(index, 0), image.data.shape[2] - 1)
+    return _figure(_paint(image, mask, k, levels), f"Axial slice {k + 1} of {image.data.shape[2]}")
+
+
+def _load(
+    volume_path: Path, overlay_path: Path | None, window: tuple[float, float] | None, scale: float
+) -> tuple[Plane, Plane | None, tuple[float, float]]:
+    volume = read_volume(volume_path)
+    mask = None if overlay_path is None else read_mask(overlay_path)
+    if mask is not None and not same_grid(volume.data.shape, volume.affine, mask.data.shape, mask.affine):
+        raise GridMismatch("the mask does not lie on the image's grid", hint="show the image without it")
+    levels = auto_window(volume.data) if window is None else (window[0] / scale, window[1] / scale)
+    overlay = None if mask is None else to_screen(mask.data, mask.affine)
+    image = to_screen(volume.data, volume.affine)
+    seen = _content(image.data, levels)
+    image = Plane(image.data[seen], image.spacing_mm)
+    return image, None if overlay is None else Plane(overlay.data[seen], overlay.spacing_mm), levels
+
+
+def _content(data: NDArray[Any], levels: tuple[float, float]) -> tuple[slice, slice]:
+    """Rows and columns that hold more than background in some slice, with a margin; everything when none does."""
+    found = (data > levels[0] + 0.1 * (levels[1] - levels[0])).any(axis=2)
+    ranges = []
+    for axis in (0, 1):
+        where = np.flatnonzero(found.sum(axis=1 - axis) > 2)
+        margin = max(2, data.shape[axis] // 40)
+        full = where.size == 0
+        first, last = (0, data.shape[axis]) if full else (int(where[0]) - margin, int(where[-1]) + margin + 1)
+        ranges.append(slice(max(0, first), last))
+    return ranges[0], ranges[1]
+
+
+def _worth_showing(data: NDArray[Any], count: int) -> NDArray[np.int64]:
+    """At most `count` slice numbers, evenly over those that hold more than background."""
+    spread = np.ptp(data[::4, ::4], axis=(0, 1))
+    filled = np.flatnonzero(spread > 0.2 * spread.max()) if spread.size and spread.max() > 0 else np.arange(0)
+    first, last = (int(filled[0]), int(filled[-1])) if filled.size else (0, data.shape[2] - 1)
+    number = min(count, last - first + 1)
+    return np.unique(np.linspace(first, last, number).round().astype(np.int64))
+
+
+def _paint(image: Plane, mask: Plane | None, k: int, levels: tuple[float, float]) -> NDArray[np.uint8]:
+    """One slice as (rows, columns, 3) with square pixels."""
+    low, high = levels
+    grey = np.clip((image.data[:, :, k] - low) / max(high - low, 1e-12), 0, 1) * 255
+    painted = np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
+    if mask is not None:
+        inside = mask.data[:, :, k].astype(bool)
+        painted[inside] = ((1 - OPACITY) * painted[inside] + OPACITY * np.array(TRUTH)).astype(np.uint8)
+    tall, wide = (n * size for n, size in zip(painted.shape[:2], image.spacing_mm[:2], strict=True))
+    fine = min(image.spacing_mm[:2])
+    shrink = min(1.0, LARGEST_SIDE * fine / max(tall, wide))
+    size = max(1, round(wide / fine * shrink)), max(1, round(tall / fine * shrink))
+    kind = Image.Resampling.BOX if shrink < 1 else Image.Resampling.BILINEAR
+    return np.asarray(Image.fromarray(painted).resize(size, kind), dtype=np.uint8)
+
+
+def _figure(picture: NDArray[np.uint8], title: str) -> go.Figure:
+    """The picture with its sides named, nothing else."""
+    stream = io.BytesIO()
+    Image.fromarray(picture).save(stream, format="PNG", optimize=True)
+    source = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    height, width = picture.shape[:2]
+    figure = go.Figure(go.Image(source=source, hoverinfo="skip"))
+    letter = {"showarrow": False, "font": {"size": 22, "color": "white"}, "xref": "paper", "yref": "paper"}
+    figure.add_annotation(text="<b>R</b>", x=0.005, y=0.5, xanchor="left", **letter)
+    figure.add_annotation(text="<b>L</b>", x=0.995, y=0.5, xanchor="right", **letter)
+    figure.add_annotation(
+        text="Radiological · patient’s left on the right · Research use only",
+        **{**letter, "font": {"size": 12, "color": "#aab1bc"}},
+        x=0.005,
+        y=0.005,
+        xanchor="left",
+        yanchor="bottom",
+    )
+    figure.update_xaxes(visible=False, range=[-0.5, width - 0.5], constrain="domain")
+    figure.update_yaxes(visible=False, range=[height - 0.5, -0.5], scaleanchor="x")
+    figure.update_layout(
+        title={"text": title, "font": {"size": 13, "color": "#aab1bc"}, "x": 0.01},
+        margin={"l": 0, "r": 0, "t": 28, "b": 0},
+        paper_bgcolor="black",
+        plot_bgcolor="black",
+        dragmode="pan",
+    )
+    return figure

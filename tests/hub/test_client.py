@@ -1,0 +1,210 @@
+"""The client: answers, errors and deadlines."""
+
+from __future__ import annotations
+
+import pytest
+
+from core.errors import (
+    BadSettings,
+    BadSource,
+    FetchCancelled,
+    HubCorrupt,
+    HubDenied,
+    HubNotFound,
+    HubOffline,
+    HubRateLimited,
+    HubServerError,
+    HubTimeout,
+    StrokescopeError,
+)
+from core.hub.client import Hub, RemoteFile, check_repo, check_revision, error_of, is_safe, retry_after
+from core.hub.policy import CONTROL, TRANSFER
+from core.hub.ranges import Line, read_range
+from core.hub.wire import Traffic
+from tests.hub.conftest import IMPATIENT
+from tests.hubserver import Fault, HubServer
+from tests.hubserver.shards import COMMIT, REPO
+
+
+def never() -> bool:
+    return False
+
+
+def commit_of(hub: Hub, repo: str = REPO, revision: str = "main") -> str:
+    return hub.commit_of(repo, revision, Traffic(), never)
+
+
+def test_a_branch_names_a_commit(hub: Hub) -> None:
+    assert commit_of(hub) == COMMIT
+
+
+def test_the_tree_comes_in_pages(shards: dict[str, bytes]) -> None:
+    with HubServer(page=2) as server:
+        server.add_dataset(REPO, COMMIT, {**shards, "small.txt": b"x"})
+        hub, traffic = Hub(server.url), Traffic()
+        files = hub.tree(REPO, COMMIT, traffic, never)
+        hub.close()
+    assert {file.path: file.size for file in files} == {**{p: len(c) for p, c in shards.items()}, "small.txt": 1}
+    assert traffic.requests == 2
+    assert [file.path for file in files if file.git_oid] == ["small.txt"]
+    assert all(file.sha256 or file.git_oid for file in files)
+
+
+@pytest.mark.parametrize("path", ["../x", "a/../b", "/etc/passwd", "a/./b", "a\nb", "", "a\\b", "x" * 2000])
+def test_paths_that_lead_elsewhere_are_left_out(path: str, server: HubServer, hub: Hub) -> None:
+    assert not is_safe(path)
+    tree: list[dict[str, object]] = [{"type": "file", "path": p, "size": 1, "oid": "0" * 40} for p in (path, "good")]
+    server.datasets[REPO].tree = tree
+    assert [file.path for file in hub.tree(REPO, COMMIT, Traffic(), never)] == ["good"]
+
+
+@pytest.mark.parametrize("tree", [[{"type": "file", "path": "a", "size": -1}], [{"type": "file"}], [7]])
+def test_a_tree_that_makes_no_sense_is_corrupt(tree: list[dict[str, object]], server: HubServer, hub: Hub) -> None:
+    server.datasets[REPO].tree = tree
+    with pytest.raises(HubCorrupt):
+        hub.tree(REPO, COMMIT, Traffic(), never)
+
+
+def test_a_tree_that_never_ends_is_refused(server: HubServer, hub: Hub) -> None:
+    again = (("Link", f'<{server.url}/api/datasets/{REPO}/tree/{COMMIT}?recursive=true>; rel="next"'),)
+    server.faults.add(Fault("status", where="/tree/", status=200, headers=again, times=None))
+    with pytest.raises(HubCorrupt):
+        hub.tree(REPO, COMMIT, Traffic(), never)
+
+
+@pytest.mark.parametrize("repo", ["x", "a/b/c", "../b", "a/..", "a/b c", "a--b/c", "/b", "a/", "a/b?x=1", "a/b#"])
+def test_bad_names_never_reach_the_network(repo: str) -> None:
+    with pytest.raises(BadSource):
+        check_repo(repo)
+
+
+@pytest.mark.parametrize("revision", ["", "..", "a..b", "-x", "a b", "a?b", "x" * 300])
+def test_bad_revisions_never_reach_the_network(revision: str) -> None:
+    with pytest.raises(BadSource):
+        check_revision(revision)
+
+
+@pytest.mark.parametrize("endpoint", ["", "huggingface.co", "ftp://x", "file:///etc", "http://"])
+def test_an_endpoint_must_be_a_web_address(endpoint: str) -> None:
+    with pytest.raises(BadSettings):
+        Hub(endpoint)
+
+
+@pytest.mark.parametrize(
+    ("status", "headers", "kind", "says"),
+    [
+        (401, {}, HubDenied, "set HF_TOKEN"),
+        (403, {}, HubDenied, "set HF_TOKEN"),
+        (403, {"x-error-code": "GatedRepo"}, HubDenied, "set HF_TOKEN"),
+        (401, {"x-error-code": "RepoNotFound"}, HubDenied, "check its name"),
+        (404, {"x-error-code": "RepoNotFound"}, HubNotFound, "dataset"),
+        (404, {"x-error-code": "RevisionNotFound"}, HubNotFound, "revision"),
+        (404, {"x-error-code": "EntryNotFound"}, HubNotFound, "file"),
+        (429, {"retry-after": "40"}, HubRateLimited, "again in 40 s"),
+        (500, {}, HubServerError, "500"),
+        (503, {}, HubServerError, "503"),
+        (418, {}, HubServerError, "418"),
+    ],
+)
+def test_each_status_has_its_error(
+    status: int, headers: dict[str, str], kind: type[StrokescopeError], says: str
+) -> None:
+    error = error_of(status, headers, has_token=False)
+    assert type(error) is kind
+    assert says in error.sentence()
+
+
+def test_rate_limits_say_when_to_come_back() -> None:
+    assert retry_after({"ratelimit": '"api";r=0;t=55'}) == 55
+    assert retry_after({"ratelimit": '"api";r=7;t=55', "retry-after": "3"}) == 3
+    assert retry_after({"retry-after": "Wed, 21 Oct 2015 07:28:00 GMT"}) == 60
+    assert retry_after({"retry-after": "9" * 30}) == 3600
+    error = error_of(429, {"retry-after": "40"}, has_token=True)
+    assert isinstance(error, HubRateLimited)
+    assert error.retry_after_s == 40
+
+
+def test_offline_by_choice_asks_nobody(server: HubServer) -> None:
+    hub = Hub(server.url, offline=True)
+    with pytest.raises(HubOffline, match="HF_HUB_OFFLINE"):
+        commit_of(hub)
+    hub.close()
+    assert server.requests == 0
+
+
+def test_a_hub_that_is_not_there_is_offline() -> None:
+    with HubServer() as gone:
+        pass
+    hub = Hub(gone.url, policies=IMPATIENT)
+    with pytest.raises(HubOffline):
+        commit_of(hub)
+    hub.close()
+
+
+def test_the_shipped_deadlines_are_what_the_app_promises() -> None:
+    assert CONTROL.total_s < 5
+    assert CONTROL.patience_s < 5
+    assert TRANSFER.patience_s < 15
+    assert TRANSFER.stall_s + TRANSFER.patience_s < 23
+
+
+@pytest.mark.parametrize("fault", [Fault("silent", times=None), Fault("hang", times=None), Fault("drip", delay_s=0.1)])
+def test_a_hub_that_says_nothing_is_told_in_time(server: HubServer, hub: Hub, fault: Fault) -> None:
+    server.faults.add(fault)
+    with pytest.raises(HubTimeout):
+        commit_of(hub)
+
+
+def test_a_cancel_is_seen_while_nothing_comes(server: HubServer) -> None:
+    server.faults.add(Fault("silent", times=None))
+    hub, asked = Hub(server.url), iter(range(100))
+    with pytest.raises(FetchCancelled):
+        hub.commit_of(REPO, "main", Traffic(), lambda: next(asked) > 2)
+    hub.close()
+
+
+@pytest.mark.parametrize("status", [500, 503])
+def test_a_passing_failure_is_asked_again(server: HubServer, hub: Hub, status: int) -> None:
+    server.faults.add(Fault("status", status=status))
+    assert commit_of(hub) == COMMIT
+    assert server.requests == 2
+
+
+@pytest.mark.parametrize("status", [401, 403, 404])
+def test_a_clear_no_is_not_asked_again(server: HubServer, hub: Hub, status: int) -> None:
+    server.faults.add(Fault("status", status=status, times=None))
+    with pytest.raises((HubDenied, HubNotFound)):
+        commit_of(hub)
+    assert server.requests == 1
+
+
+def test_a_short_rate_limit_is_waited_for_and_a_long_one_told(server: HubServer, hub: Hub) -> None:
+    server.faults.add(Fault("status", status=429, headers=(("Retry-After", "0"),)))
+    assert commit_of(hub) == COMMIT
+    server.faults.add(Fault("status", status=429, headers=(("Retry-After", "40"),), times=None))
+    server.reset_counts()
+    with pytest.raises(HubRateLimited) as caught:
+        commit_of(hub)
+    assert caught.value.retry_after_s == 40
+    assert server.requests == 1
+
+
+def test_the_token_stays_with_the_hub(shards: dict[str, bytes]) -> None:
+    with HubServer(redirect=True) as server:
+        server.add_dataset(REPO, COMMIT, shards, token="hf_secret")
+        hub, path = Hub(server.url, token="hf_secret"), next(iter(shards))
+        line = Line(hub, IMPATIENT.transfer, never)
+        assert read_range(line, RemoteFile(REPO, COMMIT, path), 10, 20) == shards[path][10:20]
+        hub.close()
+        assert {(seen.origin, seen.authorized) for seen in server.seen} == {("hub", True), ("cdn", False)}
+        assert line.traffic.requests == 2
+
+
+def test_a_private_dataset_asks_for_a_token(shards: dict[str, bytes]) -> None:
+    with HubServer() as server:
+        server.add_dataset(REPO, COMMIT, shards, token="hf_secret")
+        hub = Hub(server.url)
+        with pytest.raises(HubDenied) as caught:
+            commit_of(hub)
+        hub.close()
+    assert "HF_TOKEN" in caught.value.hint

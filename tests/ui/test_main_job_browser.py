@@ -1,0 +1,160 @@
+"""The main job in a real browser against a Hub on loopback: list, open, look, segment, read the Dice."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.hubserver.server import HubServer
+from tests.ui.browser import ROOT, StreamlitServer, launch
+from tests.ui.hub_world import hub_with_heads
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
+WAIT = 60_000
+
+
+@pytest.fixture(scope="module")
+def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
+    with hub_with_heads(tmp_path_factory.mktemp("heads")) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def app(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[StreamlitServer]:
+    folder = tmp_path_factory.mktemp("app")
+    env = {
+        "HF_ENDPOINT": hub.url,
+        "STROKESCOPE_SOURCE": "hub:hugging-science/isles24-stroke",
+        "STROKESCOPE_CACHE_DIR": str(folder / "cache"),
+        "STROKESCOPE_STATE_DIR": str(folder / "state"),
+    }
+    with StreamlitServer(ROOT / "Home.py", env, folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launch() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[Page]:
+    context = browser.new_context(viewport={"width": 1440, "height": 900})
+    yield context.new_page()
+    context.close()
+
+
+def attributes(page: Page) -> dict[str, Any]:
+    """The data attributes of the viewer once it is ready."""
+    root = page.locator('[data-state="ready"]')
+    root.wait_for(timeout=WAIT)
+    return dict(root.evaluate("e => ({...e.dataset})"))
+
+
+def lit_pixels(page: Page) -> list[int]:
+    """Pixels brighter than black on each canvas, read right after drawing."""
+    found: list[int] = page.locator('[data-state="ready"]').evaluate(
+        """root => root.__strokescope.panels.map(nv => {
+             nv.drawScene()
+             const gl = nv.gl, w = gl.drawingBufferWidth, h = gl.drawingBufferHeight, px = new Uint8Array(4 * w * h)
+             gl.readPixels(0, 0, w, h, gl.RGBA, gl.UNSIGNED_BYTE, px)
+             let lit = 0
+             for (let i = 0; i < px.length; i += 4) if (px[i] > 40) lit++
+             return lit
+           })"""
+    )
+    return found
+
+
+def test_home_leads_to_a_lesion(app: StreamlitServer, page: Page) -> None:
+    page.goto(app.url)
+    expect(page.get_by_text("Browse 149 stroke cases")).to_be_visible(timeout=WAIT)
+    expect(page.get_by_text("Research use only, not a medical device").first).to_be_visible()
+    page.get_by_role("button", name="Show me a case").click()
+    seen = attributes(page)
+    assert "sub-stroke0014" in page.url
+    assert int(seen["lesions"]) >= 1
+    assert seen["radiological"] == "true"
+    assert all(count > 5000 for count in lit_pixels(page))
+
+
+def test_cases_open_by_a_row_and_show_voxel_values(app: StreamlitServer, hub: HubServer, page: Page) -> None:
+    page.goto(f"{app.url}cases")
+    expect(page.get_by_text("149 of 149 cases")).to_be_visible(timeout=WAIT)
+    page.get_by_placeholder("id or note").fill("0001")
+    page.get_by_placeholder("id or note").press("Enter")
+    expect(page.get_by_text("1 of 149 cases")).to_be_visible(timeout=WAIT)
+    box = page.locator('[data-testid="stDataFrame"]').bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 18, box["y"] + 38 + 17)
+    seen = attributes(page)
+    assert "sub-stroke0001" in page.url
+    values = json.loads(seen["values"])
+    assert len(values) == 2
+    assert all(abs(float(v)) > 0 for v in values)
+    before = hub_requests(hub)
+    page.reload()
+    attributes(page)
+    images = [r for r in hub_requests(hub)[len(before) :] if "resolve" in r]
+    assert images == []  # a case that is here costs nothing
+
+
+def hub_requests(hub: HubServer) -> list[str]:
+    """Paths that were asked for so far."""
+    return [seen.path for seen in hub.seen]
+
+
+def test_switching_to_acute_ct_shows_its_session(app: StreamlitServer, page: Page) -> None:
+    page.goto(f"{app.url}cases?case=sub-stroke0014&modality=ncct,tmax")
+    attributes(page)
+    expect(page.get_by_text("acute CT, day 0").first).to_be_visible()
+    assert all(count > 5000 for count in lit_pixels(page))
+
+
+def test_segment_runs_and_tells_the_dice(app: StreamlitServer, page: Page) -> None:
+    page.goto(f"{app.url}segment?case=sub-stroke0014")
+    page.get_by_role("button", name=re.compile("^.*Run ")).click(timeout=WAIT)
+    dice = page.locator(".scope-figure", has_text="Dice").first
+    dice.wait_for(timeout=WAIT)
+    value = float(dice.locator("b").inner_text())
+    assert 0.7 < value <= 1.0
+    seen = attributes(page)
+    assert int(seen["lesions"]) >= 1
+    with page.expect_download() as download:
+        page.get_by_role("button", name="Mask .nii.gz").click()
+    assert download.value.suggested_filename.endswith("_mask.nii.gz")
+
+
+def test_a_case_that_fails_leaves_no_old_image(app: StreamlitServer, page: Page) -> None:
+    page.goto(f"{app.url}cases?case=sub-stroke0014")
+    attributes(page)
+    page.goto(f"{app.url}cases?case=sub-nobody")
+    expect(page.locator('[data-testid="stAlert"]').first).to_be_visible(timeout=WAIT)
+    assert page.locator("[data-state]").count() == 0
+
+
+def test_addresses_name_no_patient_and_end_with_their_session(app: StreamlitServer, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(f"{app.url}cases?case=sub-stroke0014")
+    attributes(page)
+    volumes = [url for url in asked if "/vol/" in url]
+    context.close()
+    assert volumes
+    assert not any("sub-stroke" in url for url in volumes)
+
+
+def test_the_app_process_holds_no_torch(app: StreamlitServer) -> None:
+    maps = Path(f"/proc/{app.pid}/maps")
+    if not maps.exists():
+        pytest.skip("/proc is not here")
+    assert "libtorch" not in maps.read_text()

@@ -1,0 +1,183 @@
+"""Every page, run by Streamlit itself without a browser, on the sample cohort and on a Hub that is not there."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from core.ui.messages import NOTICE
+
+ROOT = Path(__file__).resolve().parents[2]
+FRAME = str(ROOT / "core" / "ui" / "frame.py")
+DEAD_HUB = "http://127.0.0.1:9"  # the discard port: nobody listens
+
+
+@pytest.fixture
+def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("STROKESCOPE_SOURCE", "sample")
+    monkeypatch.setenv("STROKESCOPE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("STROKESCOPE_STATE_DIR", str(tmp_path / "state"))
+    monkeypatch.chdir(ROOT)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    return tmp_path
+
+
+def open_app(**query: str) -> AppTest:
+    app = AppTest.from_file(FRAME, default_timeout=90)
+    for name, value in query.items():
+        app.query_params[name] = value
+    return app
+
+
+def page(app: AppTest, name: str) -> AppTest:
+    app.run()
+    return app.switch_page(str(ROOT / "pages" / name)).run()
+
+
+def words(app: AppTest) -> str:
+    """All text on the page."""
+    kinds = (app.markdown, app.caption, app.error, app.warning, app.info)
+    html = " ".join(str(e.proto) for e in app.get("html"))
+    return " ".join(str(e.value) for kind in kinds for e in kind) + html
+
+
+def viewer(app: AppTest) -> dict[str, Any] | None:
+    """What the viewer was told to show; None when there is no viewer on the page."""
+    for element in app.get("bidi_component"):
+        data: dict[str, Any] = json.loads(element.proto.json)
+        return data
+    return None
+
+
+def test_home_says_what_it_is_and_opens_a_case(world: Path) -> None:
+    app = open_app().run()
+    assert not app.exception
+    assert NOTICE in words(app)
+    assert "Browse 16 stroke cases" in words(app)
+    app.button(key="show-case").click().run()
+    assert not app.exception
+    shown = viewer(app)
+    assert shown is not None
+    assert shown["view"]["title"] == "sample-01"
+    assert shown["view"]["synthetic"] is True
+
+
+def test_cases_lists_everything_without_making_an_image(world: Path) -> None:
+    app = page(open_app(), "1_Cases.py")
+    assert not app.exception
+    table = app.dataframe[0].value
+    assert len(table) == 16
+    assert list(table["case"])[:2] == ["sample-01", "sample-02"]
+    assert not list((world / "cache").glob("**/*.nii.gz"))
+    app.text_input(key="f-text").input("no lesion").run()
+    assert list(app.dataframe[0].value["case"]) == ["sample-04"]
+
+
+def test_a_deep_link_restores_case_and_images(world: Path) -> None:
+    app = page(open_app(source="sample", case="sample-02", modality="ncct,tmax"), "1_Cases.py")
+    assert not app.exception
+    shown = viewer(app)
+    assert shown is not None
+    assert [p["label"] for p in shown["view"]["panels"]] == ["NCCT", "Tmax"]
+    assert all(p["session"].startswith("acute CT") for p in shown["view"]["panels"])
+    assert shown["view"]["overlays"] == []
+    assert "sample-02" not in str(shown["view"]["panels"])
+    app.toggle(key="acute-truth").set_value(True).run()
+    overlays = viewer(app)["view"]["overlays"]  # type: ignore[index]
+    assert [o["label"] for o in overlays] == ["truth (follow-up MRI)"]
+
+
+def test_a_missing_modality_is_said_and_another_shown(world: Path) -> None:
+    app = page(open_app(source="sample", case="sample-13", modality="tmax"), "1_Cases.py")
+    assert not app.exception
+    shown = viewer(app)
+    assert shown is not None
+    assert [p["label"] for p in shown["view"]["panels"]] == ["DWI", "ADC"]
+
+
+def test_the_static_view_draws_the_same_files(world: Path) -> None:
+    app = page(open_app(source="sample", case="sample-01"), "1_Cases.py")
+    app.toggle(key="static-view").set_value(True).run()
+    assert not app.exception
+    assert viewer(app) is None
+    assert len(app.get("plotly_chart")) == 2
+
+
+def test_an_unknown_case_shows_its_reason_and_no_image(world: Path) -> None:
+    app = page(open_app(source="sample", case="nobody"), "1_Cases.py")
+    assert not app.exception
+    assert viewer(app) is None
+    assert "nobody" in words(app)
+
+
+def test_a_damaged_file_shows_its_reason_and_no_image(world: Path) -> None:
+    folder = world / "cases" / "c1"
+    folder.mkdir(parents=True)
+    (folder / "dwi.nii.gz").write_bytes(b"not an image")
+    st.cache_resource.clear()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("STROKESCOPE_SOURCE", f"local:{world / 'cases'}")
+        app = page(open_app(case="c1"), "1_Cases.py")
+    assert not app.exception
+    assert viewer(app) is None
+    assert len(app.error) == 1
+
+
+def test_segment_runs_scores_and_offers_the_mask(world: Path) -> None:
+    app = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
+    assert not app.exception
+    app.button(key="run").click().run()
+    assert not app.exception
+    text = words(app)
+    assert "Dice" in text
+    assert "Segmented volume" in text
+    shown = viewer(app)
+    assert shown is not None
+    assert [o["kind"] for o in shown["view"]["overlays"]] == ["labels3"]
+    assert len(app.get("download_button")) == 2
+    again = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
+    assert "Computed before" in words(again)
+
+
+def test_resources_shows_ram_and_disk(world: Path) -> None:
+    app = page(open_app(), "3_Resources.py")
+    assert not app.exception
+    assert "RAM" in words(app)
+
+
+def test_a_dead_hub_is_told_and_the_sample_offered(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROKESCOPE_SOURCE", "hub:hugging-science/isles24-stroke")
+    monkeypatch.setenv("HF_ENDPOINT", DEAD_HUB)
+    app = open_app().run()
+    assert not app.exception
+    assert "Browse 149 stroke cases" in words(app)
+    for _ in range(20):
+        if app.error:
+            break
+        app.run()
+    assert len(app.error) == 1
+    app.button(key="show-case").click().run()
+    shown = viewer(app)
+    assert shown is not None
+    assert shown["view"]["synthetic"] is True
+
+
+def test_a_case_of_a_dead_hub_fails_where_the_image_would_be(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", DEAD_HUB)
+    app = page(open_app(source="hub:hugging-science/isles24-stroke", case="sub-stroke0014"), "1_Cases.py")
+    assert not app.exception
+    assert viewer(app) is None
+    assert len(app.error) == 1
+    assert any(b.label == "Retry" for b in app.button)
+
+
+def test_the_app_never_loads_torch(world: Path) -> None:
+    page(open_app(source="sample", case="sample-01"), "2_Segment.py")
+    assert not {"torch", "monai"} & set(sys.modules)

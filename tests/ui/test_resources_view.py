@@ -1,0 +1,142 @@
+"""The Resources page: right numbers, plain words, a cache that is cleared in two steps, a download without secrets."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+from streamlit.testing.v1 import AppTest
+
+from core.resources.runs import PreviousRun, RunLog, judge
+from core.settings import Settings
+from core.ui.diagnostics import diagnostics, settings_in_force
+from core.ui.resources_view import cache_rows, previous_in_words
+from tests.ui.readings import reading
+
+
+def page(folder: str) -> None:
+    """What pages/3_Resources.py does, over one folder."""
+    from pathlib import Path
+
+    import streamlit as st
+
+    from core.hub.cache import Cache
+    from core.resources.disk import Usage
+    from core.resources.probe import Sampler
+    from core.settings import Settings
+    from core.ui import resources_view
+
+    root = Path(folder)
+    settings = Settings(cache_dir=root / "cache", state_dir=root / "state", memory_limit="1G", hf_token="hf_secret")
+    if "sampler" not in st.session_state:
+        st.session_state.sampler = Sampler(settings, measure=lambda s: Usage(2_000_000, 1_000_000), gpus=lambda: ())
+        st.session_state.sampler.refresh()
+    resources_view.draw(settings, st.session_state.sampler, Cache(settings.cache_dir))
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Iterator[AppTest]:
+    yield AppTest.from_function(page, default_timeout=20, args=(str(tmp_path),))
+
+
+def keep_images(folder: Path) -> list[Path]:
+    paths = [folder / "cache" / "sample" / "1" / case / f"{name}.nii.gz" for case in "ab" for name in ("adc", "dwi")]
+    for path in paths:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x" * 1000)
+    return paths
+
+
+def shown(app: AppTest) -> str:
+    words = [*app.caption, *app.info, *app.warning, *app.success, *app.error, *app.markdown]
+    return "\n".join([str(element.value) for element in words] + [element.proto.body for element in app.get("html")])
+
+
+def test_an_empty_container(app: AppTest) -> None:
+    app.run()
+    assert not app.exception
+    text = shown(app)
+    assert "of 1.00 GiB (STROKESCOPE_MEMORY_LIMIT)" in text
+    assert "No earlier run is recorded here." in text
+    assert "There is no supervisor" in text
+    assert "The cache is empty." in text
+    assert "hf_secret" not in text
+
+
+def test_previous_run_in_words(app: AppTest, tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "state", clock=lambda: 0.0)
+    log.end(log.start(), judge(-9, oom_kills=1), -9)
+    app.run()
+    assert "ran out of memory (confirmed)" in app.warning[0].value
+
+
+def test_the_supervisor_is_said(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STROKESCOPE_SUPERVISED", "1")
+    app.run()
+    assert "The supervisor is there" in shown(app)
+
+
+def test_the_cache_is_cleared_in_two_steps(app: AppTest, tmp_path: Path) -> None:
+    paths = keep_images(tmp_path)
+    app.run()
+    assert "4 images, 4.00 kB" in shown(app)
+    app.button(key="resources-clear").click().run()
+    assert all(path.exists() for path in paths)
+    app.button(key="resources-clear-no").click().run()
+    assert all(path.exists() for path in paths)
+    app.button(key="resources-clear").click().run()
+    app.button(key="resources-clear-yes").click().run()
+    assert not app.exception
+    assert not any(path.exists() for path in paths)
+    assert "Removed 4.00 kB." in shown(app)
+    assert "The cache is empty." in shown(app)
+    app.run()
+    assert "Removed" not in shown(app)
+
+
+def test_cache_rows_are_cases(tmp_path: Path) -> None:
+    from core.hub.cache import Cache
+
+    keep_images(tmp_path)
+    rows = cache_rows(Cache(tmp_path / "cache").entries())
+    assert [(row["source"], row["case"], row["images"]) for row in rows] == [
+        ("sample", "a", "adc, dwi"),
+        ("sample", "b", "adc, dwi"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("before", "words"),
+    [
+        (None, "No earlier run"),
+        (PreviousRun("clean stop", "confirmed", ("return code 0",), 0.0, 60.0), "stopped cleanly (confirmed)."),
+        (PreviousRun("unknown", "none", ("there is no stop record",), 0.0, None), "Nobody knows"),
+        (PreviousRun("something new", "probable", (), 0.0, 1e300), "something new (probable)"),
+    ],
+)
+def test_verdicts_in_words(before: PreviousRun | None, words: str) -> None:
+    assert words in previous_in_words(before)
+
+
+def test_no_secret_and_no_folder_leaves(tmp_path: Path) -> None:
+    settings = Settings(
+        source="local:/home/someone/Meier_Anna",
+        cache_dir=tmp_path / "cache-of-someone",
+        state_dir=tmp_path,
+        hf_endpoint="https://user:password@hub.example:8443/?key=topsecret",
+        hf_token=SecretStr("hf_topsecret"),
+    )
+    text = json.dumps(diagnostics(settings, [reading()], None, supervised=True), allow_nan=False)
+    for secret in ("Meier", "someone", "password", "topsecret", str(tmp_path)):
+        assert secret not in text
+    assert '"HF_ENDPOINT": "https://hub.example:8443"' in text
+    assert '"source": "local folder"' in text
+    assert settings_in_force(settings)["HF_TOKEN"] == "set (hidden)"
+
+
+def test_diagnostics_before_the_first_reading(tmp_path: Path) -> None:
+    found = diagnostics(Settings(state_dir=tmp_path), [], None, supervised=False)
+    assert (found["doctor"], found["history"]) == (None, [])
