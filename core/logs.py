@@ -23,7 +23,7 @@ class _NoSecrets(logging.Filter):
 
 
 def configure_logging(level: int = logging.INFO) -> None:
-    """Send `strokescope.*` loggers to stderr, one line per message, without tokens. Calling it twice changes nothing."""
+    """Send `strokescope.*` loggers to stderr, one line per message, without tokens; twice is once."""
     logger = logging.getLogger("strokescope")
     logger.setLevel(level)
     if logger.handlers:

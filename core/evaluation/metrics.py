@@ -12,13 +12,12 @@ from __future__ import annotations
 import numpy as np
 
 from core.evaluation.components import Bools, LesionOverlap, count_components, lesion_overlap, require_pair
+from core.evaluation.records import ISLES24_IOU, TOLERANCE_MM
 from core.evaluation.surface import SurfaceDistances, surface_distances
 from core.imaging.volume import Affine, voxel_ml_of
 
 # A true and a predicted lesion match from this intersection over union on. The challenge's public script names none and
 # so runs at panoptica's default of 0.5: scores from there can be lower.
-ISLES24_IOU = 0.2
-TOLERANCE_MM = 2.0  # of surface_dice_2mm
 _ROUNDING_MM = 1e-4  # affines are often stored in float32: 5 x 0.4 mm must count as 2 mm
 
 

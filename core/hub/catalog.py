@@ -111,8 +111,21 @@ class Catalog:
         else:
             entry = None
         if entry is None:
-            raise CaseNotFound(f"there is no case {case_id} in {self._repo}", hint="choose a case from the list")
+            raise self._unknown(case_id)
         return entry
+
+    def check_listed(self, case_id: str) -> None:
+        """Raise CaseNotFound for an id that is none, or that a known list of cases lacks. Makes no request."""
+        check_case_id(case_id)
+        if self.manifest is not None:
+            listed = case_id in self.manifest
+        else:
+            listed = not self.complete() or any(entry.case_id == case_id for entry in self.known())
+        if not listed:
+            raise self._unknown(case_id)
+
+    def _unknown(self, case_id: str) -> CaseNotFound:
+        return CaseNotFound(f"there is no case {case_id} in {self._repo}", hint="choose a case from the list")
 
     def refresh(self, line: Line, report: Report = lambda done, total: None) -> None:
         """Read the footers that are not here yet, THREADS at a time. What was read before a failure is kept.

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from core.errors import HubCorrupt
-from core.hub.footer import Footer, Image, Row, Scalar, as_scalar
+from core.hub.footer import MAGIC, Footer, Image, Row, Scalar, as_scalar
 
 MAX_COLUMN = 2**31  # bytes of one column chunk once it is decompressed
 _BUFFER = 2**20
@@ -54,22 +54,29 @@ class HoledFile(io.RawIOBase):
 
 
 @contextmanager
-def _opened(size: int, segments: Sequence[Segment]) -> Iterator[Any]:
-    """pyarrow over the segments, the footer's among them; its complaints become HubCorrupt."""
+def _opened(size: int, footer: bytes, segments: Sequence[Segment]) -> Iterator[Any]:
+    """pyarrow over the segments; its complaints become HubCorrupt."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
+        limit = 4 * len(footer) + 1024
+        limits = {"thrift_string_size_limit": limit, "thrift_container_size_limit": limit}
+        meta = pq.ParquetFile(pa.BufferReader(MAGIC + footer), **limits).metadata
         with HoledFile(size, segments) as holed:
-            yield pq.ParquetFile(holed, pre_buffer=False, buffer_size=_BUFFER)
+            yield pq.ParquetFile(holed, metadata=meta, pre_buffer=False, buffer_size=_BUFFER)
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError):
         raise HubCorrupt(
             "a column of the dataset cannot be read", hint="try again; if it stays, report it to the dataset's owner"
         ) from None
 
 
-def complete_rows(size: int, footer: Footer, segments: Sequence[Segment]) -> tuple[Row, ...]:
+def complete_rows(size: int, data: bytes, footer: Footer, segments: Sequence[Segment]) -> tuple[Row, ...]:
     """The footer's rows with the values of its unread columns, whose chunks are among the segments.
+
+    Args:
+        size: of the whole file.
+        data: the file's bytes from its footer to its end, which `footer` was parsed from.
 
     Raises:
         HubCorrupt: a column cannot be read.
@@ -79,7 +86,7 @@ def complete_rows(size: int, footer: Footer, segments: Sequence[Segment]) -> tup
         _check_size(chunk.unpacked)
         wanted.setdefault(chunk.group, []).append(chunk.leaf)
     values: dict[tuple[int, str], list[object]] = {}
-    with _opened(size, segments) as file:
+    with _opened(size, data, segments) as file:
         for group, leaves in wanted.items():
             table = file.read_row_group(group, columns=leaves, use_threads=False)
             for leaf in leaves:
@@ -109,14 +116,14 @@ def _with_presence(image: Image, present: bool) -> Image:
     return Image(image.leaf, image.start, image.stop, image.unpacked, image.plain, image.levels, present)
 
 
-def read_image(size: int, row: Row, image: Image, segments: Sequence[Segment]) -> memoryview | None:
+def read_image(size: int, data: bytes, row: Row, image: Image, segments: Sequence[Segment]) -> memoryview | None:
     """The bytes of one image of the row, whose column chunk is among the segments; None for a null.
 
     Raises:
         HubCorrupt: the column cannot be read.
     """
     _check_size(image.unpacked)
-    with _opened(size, segments) as file:
+    with _opened(size, data, segments) as file:
         batches = file.iter_batches(batch_size=1, row_groups=[row.group], columns=[image.leaf], use_threads=False)
         at = 0
         for batch in batches:

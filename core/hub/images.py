@@ -158,8 +158,7 @@ def _read_odd(
         except OSError as error:
             raise disk_error(error) from None
         with mmap.mmap(spool.fileno(), size, access=mmap.ACCESS_READ) as chunk, memoryview(chunk) as view:
-            footer = (shard.size - len(shard.footer), memoryview(shard.footer))
-            return read_image(shard.size, row, image, [(image.start, view), footer])
+            return read_image(shard.size, shard.footer, row, image, [(image.start, view)])
 
 
 def _spool(folder: Path) -> IO[bytes]:

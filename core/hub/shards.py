@@ -56,9 +56,8 @@ def fetch_shard(line: Line, file: RemoteFile) -> Shard | None:
     footer = parse_footer(data, size)
     if not footer.unread:
         return Shard(file.path, size, footer.rows, data)
-    segments = [(have, memoryview(tail)), (start, memoryview(data))]
-    segments += _fetch_chunks(line, file, footer.unread, have)
-    return Shard(file.path, size, complete_rows(size, footer, segments), data)
+    segments = [(have, memoryview(tail)), *_fetch_chunks(line, file, footer.unread, have)]
+    return Shard(file.path, size, complete_rows(size, data, footer, segments), data)
 
 
 def _fetch_chunks(line: Line, file: RemoteFile, chunks: tuple[Unread, ...], have: int) -> list[Segment]:

@@ -16,7 +16,9 @@ from numpy.typing import NDArray
 from scipy import ndimage
 
 from core.imaging.anatomy import AIR, CSF, GREY, WHITE, Field, Head, Points, ball
-from core.imaging.geometry import upsample, working_grid, world
+from core.imaging.geometry import working_grid, world
+from core.imaging.lesion import Lesion as Lesion
+from core.imaging.resample import upsample
 from core.imaging.volume import Affine, Mask, Volume, spacing_of, voxel_ml_of
 
 Floats = NDArray[np.float32]
@@ -31,25 +33,6 @@ _MEANS = {  # air, soft, bone, CSF, grey, white
 }
 _CRUMB_ML = 0.06
 _BLUR_MM = {"dwi": 1.3, "adc": 1.3, "ncct": 0.8, "tmax": 2.2, "cbf": 2.2}
-
-
-@dataclass(frozen=True)
-class Lesion:
-    """One infarct.
-
-    Attributes:
-        centre_mm: in head coordinates, RAS+ (x < 0 is the patient's left).
-        radii_mm: extent along the patient's axes, before the brain's shape and noise carve it.
-        brightness: DWI signal relative to healthy tissue.
-        adc: in 1e-6 mm2/s.
-        penumbra: size of the hypoperfused territory relative to the infarct; 1 for none.
-    """
-
-    centre_mm: tuple[float, float, float]
-    radii_mm: tuple[float, float, float]
-    brightness: float = 2.0
-    adc: float = 450.0
-    penumbra: float = 1.0
 
 
 @dataclass(frozen=True, eq=False)

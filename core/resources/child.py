@@ -7,11 +7,13 @@ ended. Does not decide how much memory a child may use (budget.py) and does not 
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import json
 import os
 import selectors
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -23,6 +25,8 @@ DRAIN_S = 0.5  # what a dead child's pipes may still need, e.g. while a grandchi
 TAIL_BYTES = 8192
 LINE_BYTES = 1 << 20
 THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "BLIS_NUM_THREADS")
+PARENT = "STROKESCOPE_PARENT"  # pid of the process that started us; says whether it died before we could ask
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 SECRETS = ("HF_TOKEN", "HUGGING_FACE_HUB_TOKEN", "HUGGINGFACE_TOKEN")
 
 
@@ -51,7 +55,7 @@ class ChildEnd:
 def child_env(threads: int = 1, extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """This process' environment for a child: threads of numeric libraries limited, tokens of the Hub left out."""
     env = {name: value for name, value in os.environ.items() if name not in SECRETS}
-    return env | dict.fromkeys(THREADS, str(threads)) | dict(extra or {})
+    return env | {PARENT: str(os.getpid())} | dict.fromkeys(THREADS, str(threads)) | dict(extra or {})
 
 
 def peak_rss_mb(pid: int | str = "self") -> float:
@@ -212,3 +216,14 @@ def _listen(watch: _Watch, listener: _Listener, cancelled: Callable[[], bool], t
                 ended = time.monotonic() if watch.reap(wait=False) else None
             if ended is not None and (not selector.get_map() or time.monotonic() - ended > DRAIN_S):
                 return
+
+
+def expendable() -> None:
+    """Be the first the OOM killer takes, and die with the thread that started us. Linux only; elsewhere nothing."""
+    with contextlib.suppress(OSError):
+        Path("/proc/self/oom_score_adj").write_text("1000")
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+    parent = os.environ.get(PARENT, "")
+    if parent.isdigit() and os.getppid() != int(parent):
+        sys.exit(1)

@@ -6,7 +6,6 @@ output of the job is left. Does not admit jobs (core.resources.budget) and does 
 
 from __future__ import annotations
 
-import os
 import shutil
 import signal
 import sys
@@ -21,7 +20,6 @@ from core.errors import DiskFull, EngineError, JobCancelled, StrokescopeError, W
 from core.resources.child import ChildEnd, child_env, run_child
 from core.segmentation.job import Job
 from core.segmentation.results import JobResult
-from core.segmentation.worker import PARENT
 
 WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "core.segmentation.worker")
 NATIVE = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
@@ -94,7 +92,7 @@ def _spawn(
     command: tuple[str, ...],
 ) -> ChildEnd:
     root = str(Path(core.__path__[0]).parent)
-    env = child_env(extra={"PYTHONPATH": root, PARENT: str(os.getpid()), "PYTHONDONTWRITEBYTECODE": "1"})
+    env = child_env(extra={"PYTHONPATH": root, "PYTHONDONTWRITEBYTECODE": "1"})
     try:
         with tempfile.TemporaryDirectory(prefix="strokescope-") as folder:
             description = Path(folder) / "job.json"

@@ -7,13 +7,10 @@ it. Does not choose what to run (runner.py) and keeps nothing between jobs.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 import hashlib
 import json
 import os
 import resource
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -24,14 +21,13 @@ from typing import IO, Any
 from core.errors import BadInput, StrokescopeError
 from core.imaging import nifti
 from core.imaging.volume import Volume
-from core.resources.child import peak_rss_mb
+from core.resources.child import expendable, peak_rss_mb
 from core.segmentation.engine import Engine, EngineInfo, Segmentation, load_engine
 from core.segmentation.job import Job
-from core.segmentation.results import JobResult, LesionRow, lesion_rows
+from core.segmentation.lesions import lesion_rows
+from core.segmentation.results import JobResult, LesionRow
 
 NOTICE = "Research use only, not a medical device."
-PARENT = "STROKESCOPE_PARENT"  # pid of the process that started us; says whether it died before we could ask
-PR_SET_PDEATHSIG = 1  # linux/prctl.h
 READING, SEGMENTING = 0.15, 0.85  # fractions of the whole at which these phases end
 EXIT_FAILED = 3
 Say = Callable[[str, float], None]
@@ -208,17 +204,6 @@ def peak_mb() -> float:
     """Peak resident memory so far, MB (1e6 bytes); getrusage where the kernel shows no VmHWM."""
     units = 1.0 if sys.platform == "darwin" else 1024.0
     return peak_rss_mb() or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * units / 1e6
-
-
-def expendable() -> None:
-    """Be the first the OOM killer takes, and die with the thread that started us. Linux only; elsewhere nothing."""
-    with contextlib.suppress(OSError):
-        Path("/proc/self/oom_score_adj").write_text("1000")
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    parent = os.environ.get(PARENT, "")
-    if parent.isdigit() and os.getppid() != int(parent):
-        sys.exit(EXIT_FAILED)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from core.case import Clinical
-from core.imaging.phantom import Lesion
+from core.imaging.lesion import Lesion
 
 EVERYTHING = ("dwi", "adc", "ncct", "tmax", "cbf", "lesion_mask")
 NO_PERFUSION = ("dwi", "adc", "ncct", "lesion_mask")

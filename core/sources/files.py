@@ -104,8 +104,8 @@ class HubFilesSource:
         return Fetched(case_id, found, absent, traffic.bytes, traffic.requests, not outcome.transferred)
 
     def cached(self, case_id: str) -> frozenset[str]:
-        """Modalities of the case that are on disk."""
-        check_case_id(case_id)
+        """Modalities of the case that are on disk. Raises CaseNotFound."""
+        self._images(case_id)
         keys = (Key(self._repo, self._commit, case_id, name) for name in MODALITIES)
         return frozenset(key.modality for key in keys if self._fetcher.cache.peek(key) is not None)
 

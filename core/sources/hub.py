@@ -134,6 +134,8 @@ class LazyHubSource:
     def cached(self, case_id: str) -> frozenset[str]:
         """As the layout's source; nothing while the layout is unknown."""
         check_case_id(case_id)
+        if not self._settled and is_commit(self._revision) and self._records.tree(self._repo, self._revision):
+            self._settle()
         return self._settled.cached(case_id) if self._settled else frozenset()
 
     def check(self) -> float | None:

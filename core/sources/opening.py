@@ -1,6 +1,7 @@
 """Opening: the text after --source, to a Source.
 
-Parses `hub:OWNER/NAME[@REVISION]`, `local:DIR` and `sample`, and builds the source. Makes no request and reads no image.
+Parses `hub:OWNER/NAME[@REVISION]`, `local:DIR` and `sample`, and builds the source.
+Makes no request and reads no image.
 """
 
 from __future__ import annotations

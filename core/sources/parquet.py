@@ -116,8 +116,8 @@ class ParquetSource:
         return Fetched(case_id, found, absent, traffic.bytes, traffic.requests, from_cache=idle)
 
     def cached(self, case_id: str) -> frozenset[str]:
-        """Modalities of the case that are on disk."""
-        check_case_id(case_id)
+        """Modalities of the case that are on disk. Raises CaseNotFound where the list of cases is known."""
+        self._catalog.check_listed(case_id)
         keys = (Key(self._repo, self._commit, case_id, name) for name in MODALITIES)
         return frozenset(key.modality for key in keys if self._fetcher.cache.peek(key) is not None)
 

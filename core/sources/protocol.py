@@ -95,7 +95,7 @@ class Source(Protocol):
     - `listing` reads no image bytes; on the pinned Hub revision it makes no request at all.
     - `refresh` makes the listing complete, by reading metadata only; may be slow, reports, can be cancelled.
     - `fetch` returns only files that were verified; raises CaseNotFound, HubError, DiskFull, FetchCancelled; a modality
-      that the case lacks is in `absent`, not an error. After an error or a cancel no partial file is left at a final path.
+      that the case lacks is in `absent`, not an error. After an error or a cancel nothing partial lies at a final path.
     - `cached` asks the disk only: which of the case's modalities are here already (never a request).
     - All methods may be called from several threads at once.
     """
@@ -124,5 +124,5 @@ class Source(Protocol):
     def cached(self, case_id: str) -> frozenset[str]: ...
 
     def check(self) -> float | None:
-        """Seconds the source took to answer just now; None for sources without a network. Raises HubError within 5 s."""
+        """Seconds the source took to answer just now; None without a network. Raises HubError within 5 s."""
         ...

@@ -18,7 +18,6 @@ import numpy as np
 from core.case import CaseRef, check_case_id, in_screen_order
 from core.errors import CaseNotFound, FetchCancelled
 from core.imaging.nifti import write_volume
-from core.imaging.phantom import head
 from core.imaging.stream import beside, make_folder
 from core.imaging.volume import Affine, Volume
 from core.sources.cohort import SampleCase, cohort
@@ -114,6 +113,8 @@ def sample_grid() -> tuple[tuple[int, int, int], Affine]:
 
 
 def _make(case: SampleCase, folder: Path, report: Report, cancelled: Cancelled) -> None:
+    from core.imaging.phantom import head  # scipy is only needed where a head is made
+
     shape, affine = sample_grid()
     made = head(shape, affine, case.seed, case.lesions)
     images = {**made.images, "lesion_mask": Volume(made.lesion.data.astype(np.float32), affine)}

@@ -86,7 +86,7 @@ def say_if_unoriented(files: Mapping[str, Path]) -> None:
     """Warn where a header does not say which side is left."""
     for name in (n for n, path in files.items() if not read_header(path).oriented):
         st.warning(
-            f"The file of {MODALITIES[name].label} does not say how it lies in the patient: left and right are a guess. "
+            f"The file of {MODALITIES[name].label} does not say how it lies in the body: left and right are a guess. "
             "Export it again with its orientation before you trust a side.",
             icon=":material/warning:",
         )

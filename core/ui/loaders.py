@@ -7,15 +7,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import plotly.graph_objects as go
 import streamlit as st
 
 from core.hub.cache import Cache
-from core.resources.probe import Sampler
+from core.resources.probe import Sampler, take_reading
 from core.settings import Settings, load_settings
 from core.sources.opening import open_source, parse_spec
 from core.sources.protocol import Source
-from core.ui import slices
+from core.ui.slices import AGREEMENT, PREDICTION, TRUTH, Sheet, load_sheet
 from core.ui.state import local_key
 from core.ui.tasks import Tasks
 from core.ui.volumes import Volumes
@@ -32,7 +31,12 @@ def settings() -> Settings:
 @st.cache_resource(max_entries=1, show_spinner=False)
 def cache() -> Cache:
     """The files that were fetched or made."""
-    return Cache(settings().cache_dir)
+    return Cache(settings().cache_dir, cache_limit(take_reading(settings()).disk.free_bytes))
+
+
+def cache_limit(free_bytes: int) -> int:
+    """Bytes the image cache may hold: half of what is free at the start, at least 500 MB."""
+    return max(500_000_000, free_bytes // 2)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -81,7 +85,18 @@ def jobs() -> Tasks:
     return Tasks(JOBS)
 
 
-@st.cache_data(max_entries=24, show_spinner=False)
-def static_view(image: str, stamp: float, overlay: str | None, window: tuple[float, float] | None) -> go.Figure:
-    """The montage of one image; `stamp` is the file's mtime, so that another file is another entry."""
-    return slices.montage(Path(image), Path(overlay) if overlay else None, window)
+@st.cache_resource(max_entries=4, show_spinner=False)
+def sheet(
+    image: Path,
+    overlay: Path | None,
+    stamps: tuple[float, ...],
+    window: tuple[float, float] | None,
+    adc: bool,
+    kind: str,
+) -> Sheet:
+    """One image ready for the static view; `stamps` are the files' mtimes: other files are another entry.
+
+    Raises BadVolume, GridMismatch.
+    """
+    palette = {"labels3": AGREEMENT, "prediction": {1: PREDICTION}}.get(kind, {1: TRUTH})
+    return load_sheet(image, overlay, window, "adc" if adc else 1.0, palette)

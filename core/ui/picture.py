@@ -17,6 +17,7 @@ from core.case import MODALITIES, SESSION_LABELS, CaseRef
 from core.imaging.windowing import colour_map, presets
 from core.sources.protocol import Fetched, Source
 from core.ui import loaders
+from core.ui.slices import montage_of, slice_of
 from core.ui.viewer_component import Command, Overlay, Panel, View, show
 from core.ui.volumes import current_session
 
@@ -103,12 +104,32 @@ def _first_window(name: str) -> tuple[float, float] | None:
 
 
 def _static(files: Mapping[str, Path], layers: Sequence[Layer], synthetic: bool) -> None:
-    if synthetic:
-        st.markdown(":violet-badge[synthetic]")
-    for column, (name, path) in zip(st.columns(len(files)), files.items(), strict=True):
-        window = _first_window(name)
-        overlay = str(layers[0].path) if layers else None
+    """A montage, or one slice chosen by a slider, of each image; the patient's left is on the right."""
+    layer = layers[0] if layers else None
+    sheets = {}
+    for name, path in files.items():
+        stamps = tuple(p.stat().st_mtime for p in (path, *([layer.path] if layer else [])))
+        kind = "" if layer is None else "labels3" if layer.kind == "labels3" else layer.color
+        sheets[name] = loaders.sheet(
+            path, layer.path if layer else None, stamps, _first_window(name), name == "adc", kind
+        )
+    way = st.segmented_control(
+        "Layout",
+        ["Montage", "One slice"],
+        default="Montage",
+        required=True,
+        key="static-way",
+        label_visibility="collapsed",
+    )
+    count = min(s.count for s in sheets.values())
+    chosen = (
+        st.slider("Slice, from the foot", 1, count, (count + 1) // 2, key="static-slice") if way != "Montage" else 0
+    )
+    told = f"overlay: {layer.label}" if layer else ""
+    for column, (name, sheet) in zip(st.columns(len(sheets)), sheets.items(), strict=True):
         with column:
-            st.caption(f"{MODALITIES[name].label} · {SESSION_LABELS[MODALITIES[name].session]}")
-            figure = loaders.static_view(str(path), path.stat().st_mtime, overlay, window)
+            badge = ":violet-badge[synthetic] " if synthetic else ""
+            session = SESSION_LABELS[MODALITIES[name].session]
+            st.markdown(f"{badge}**{MODALITIES[name].label}** · {session} {told}")
+            figure = montage_of(sheet) if way == "Montage" else slice_of(sheet, chosen - 1)
             st.plotly_chart(figure, key=f"static-{name}", config={"displayModeBar": False})

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.score import DEFINITIONS, TASK_NOTE, CaseScore
+from core.evaluation.records import DEFINITIONS, TASK_NOTE, CaseScore
 from core.segmentation.results import JobResult
 from core.ui.messages import number
 

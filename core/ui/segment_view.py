@@ -111,9 +111,10 @@ def _result(
         def phase(name: str, fraction: float) -> None:
             report(Progress(name, int(1000 * fraction), 1000))
 
-        found = segment_case.segment(
-            loaders.settings(), engine, inputs, parameters, folder, case.case_id, source.spec, phase, cancelled
-        )
+        with loaders.cache().lease(file.path for file in inputs.values()):
+            found = segment_case.segment(
+                loaders.settings(), engine, inputs, parameters, folder, case.case_id, source.spec, phase, cancelled
+            )
         segment_case.remember(folder, found)
         segment_case.prune_results(loaders.settings())
         return found

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import base64
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import plotly.graph_objects as go
@@ -20,11 +21,14 @@ from PIL import Image
 
 from core.errors import GridMismatch
 from core.imaging.geometry import same_grid
-from core.imaging.nifti import read_mask, read_volume
+from core.imaging.nifti import read_volume
 from core.imaging.volume import Affine, spacing_of
-from core.imaging.windowing import auto_window
+from core.imaging.windowing import adc_scale, auto_window
 
+Palette = Mapping[int, tuple[int, int, int]]
 TRUTH = (86, 180, 233)  # sky blue, as in the viewer
+PREDICTION = (230, 159, 0)  # orange
+AGREEMENT: Palette = {1: (255, 255, 255), 2: PREDICTION, 3: TRUTH}  # true positive, false positive, false negative
 OPACITY = 0.45
 LARGEST_SIDE = 320  # pixels of one tile; finer images are thinned for the screen only
 
@@ -65,61 +69,80 @@ def to_screen(data: NDArray[Any], affine: Affine) -> Plane:
     return Plane(turned, (size[order[1]], size[order[0]], size[order[2]]))
 
 
-def montage(
+@dataclass(frozen=True, eq=False)
+class Sheet:
+    """One image laid out and windowed, ready to be drawn; a byte per voxel.
+
+    Attributes:
+        grey: (rows, columns, slices) uint8, cropped to what is not background.
+        labels: the overlay on the same voxels, 0 outside, or None.
+        spacing_mm: of rows, columns, slices.
+        palette: label -> colour.
+    """
+
+    grey: NDArray[np.uint8]
+    labels: NDArray[np.uint8] | None
+    spacing_mm: tuple[float, float, float]
+    palette: Palette
+
+    @property
+    def count(self) -> int:
+        """Number of axial slices."""
+        return int(self.grey.shape[2])
+
+
+def load_sheet(
     volume_path: Path,
     overlay_path: Path | None = None,
     window: tuple[float, float] | None = None,
-    columns: int = 6,
-    rows: int = 4,
-    scale: float = 1.0,
-) -> go.Figure:
-    """Evenly spaced axial slices that show something, foot first.
+    scale: float | Literal["adc"] = 1.0,
+    palette: Palette | None = None,
+) -> Sheet:
+    """Read and window an image, with its overlay.
 
     Args:
         window: (low, high) in displayed units; None for percentiles.
-        scale: displayed value = scale × the file's value.
+        scale: displayed value = scale × the file's value; "adc" finds the factor to 10⁻⁶ mm²/s.
+        palette: label -> colour; None for a mask in the truth's colour.
 
     Raises:
         BadVolume: a file that cannot be read. GridMismatch: the overlay lies on another grid.
     """
-    image, mask, levels = _load(volume_path, overlay_path, window, scale)
-    shown = _worth_showing(image.data, columns * rows)
-    tiles = [_paint(image, mask, int(k), levels) for k in shown]
+    volume = read_volume(volume_path)
+    overlay = None if overlay_path is None else read_volume(overlay_path)
+    if overlay is not None and not same_grid(volume.data.shape, volume.affine, overlay.data.shape, overlay.affine):
+        raise GridMismatch("the mask does not lie on the image's grid", hint="show the image without it")
+    factor = adc_scale(volume.data[volume.data > 0]) if scale == "adc" else scale
+    low, high = auto_window(volume.data) if window is None else (window[0] / factor, window[1] / factor)
+    image = to_screen(volume.data, volume.affine)
+    seen = _content(image.data, (low, high))
+    shown = image.data[seen]
+    grey = np.empty(shown.shape, np.uint8)
+    for k in range(grey.shape[2]):  # slice by slice: no second float copy of a large image
+        grey[:, :, k] = np.clip((shown[:, :, k] - low) / max(high - low, 1e-12), 0, 1) * 255
+    labels = None
+    if overlay is not None:
+        labels = np.rint(to_screen(overlay.data, overlay.affine).data[seen]).astype(np.uint8)
+    return Sheet(grey, labels, image.spacing_mm, palette or {1: TRUTH})
+
+
+def montage_of(sheet: Sheet, columns: int = 6, rows: int = 4) -> go.Figure:
+    """Evenly spaced axial slices that show something, foot first."""
+    shown = _worth_showing(sheet.grey, columns * rows)
+    tiles = [_paint(sheet, int(k)) for k in shown]
     height, width = tiles[0].shape[:2]
     used = min(columns, len(tiles))
-    sheet = np.zeros((height * -(-len(tiles) // used), width * used, 3), dtype=np.uint8)
+    picture = np.zeros((height * -(-len(tiles) // used), width * used, 3), dtype=np.uint8)
     for place, painted in enumerate(tiles):
         top, left = (place // used) * height, (place % used) * width
-        sheet[top : top + height, left : left + width] = painted
-    return _figure(sheet, f"Axial slices {shown[0] + 1} to {shown[-1] + 1} of {image.data.shape[2]}")
+        picture[top : top + height, left : left + width] = painted
+    return _figure(picture, f"Axial slices {shown[0] + 1} to {shown[-1] + 1} of {sheet.count}")
 
 
-def slice_figure(
-    volume_path: Path,
-    index: int,
-    overlay_path: Path | None = None,
-    window: tuple[float, float] | None = None,
-    scale: float = 1.0,
-) -> go.Figure:
-    """One axial slice; index from 0 at the foot, kept inside the image. Raises as `montage`."""
-    image, mask, levels = _load(volume_path, overlay_path, window, scale)
-    k = min(max(index, 0), image.data.shape[2] - 1)
-    return _figure(_paint(image, mask, k, levels), f"Axial slice {k + 1} of {image.data.shape[2]}")
-
-
-def _load(
-    volume_path: Path, overlay_path: Path | None, window: tuple[float, float] | None, scale: float
-) -> tuple[Plane, Plane | None, tuple[float, float]]:
-    volume = read_volume(volume_path)
-    mask = None if overlay_path is None else read_mask(overlay_path)
-    if mask is not None and not same_grid(volume.data.shape, volume.affine, mask.data.shape, mask.affine):
-        raise GridMismatch("the mask does not lie on the image's grid", hint="show the image without it")
-    levels = auto_window(volume.data) if window is None else (window[0] / scale, window[1] / scale)
-    overlay = None if mask is None else to_screen(mask.data, mask.affine)
-    image = to_screen(volume.data, volume.affine)
-    seen = _content(image.data, levels)
-    image = Plane(image.data[seen], image.spacing_mm)
-    return image, None if overlay is None else Plane(overlay.data[seen], overlay.spacing_mm), levels
+def slice_of(sheet: Sheet, index: int) -> go.Figure:
+    """One axial slice; index from 0 at the foot, kept inside the image."""
+    k = min(max(index, 0), sheet.count - 1)
+    return _figure(_paint(sheet, k), f"Axial slice {k + 1} of {sheet.count}")
 
 
 def _content(data: NDArray[Any], levels: tuple[float, float]) -> tuple[slice, slice]:
@@ -144,16 +167,15 @@ def _worth_showing(data: NDArray[Any], count: int) -> NDArray[np.int64]:
     return np.unique(np.linspace(first, last, number).round().astype(np.int64))
 
 
-def _paint(image: Plane, mask: Plane | None, k: int, levels: tuple[float, float]) -> NDArray[np.uint8]:
+def _paint(sheet: Sheet, k: int) -> NDArray[np.uint8]:
     """One slice as (rows, columns, 3) with square pixels."""
-    low, high = levels
-    grey = np.clip((image.data[:, :, k] - low) / max(high - low, 1e-12), 0, 1) * 255
-    painted = np.repeat(grey.astype(np.uint8)[:, :, None], 3, axis=2)
-    if mask is not None:
-        inside = mask.data[:, :, k].astype(bool)
-        painted[inside] = ((1 - OPACITY) * painted[inside] + OPACITY * np.array(TRUTH)).astype(np.uint8)
-    tall, wide = (n * size for n, size in zip(painted.shape[:2], image.spacing_mm[:2], strict=True))
-    fine = min(image.spacing_mm[:2])
+    painted = np.repeat(sheet.grey[:, :, k][:, :, None], 3, axis=2)
+    if sheet.labels is not None:
+        for label, colour in sheet.palette.items():
+            inside = sheet.labels[:, :, k] == label
+            painted[inside] = ((1 - OPACITY) * painted[inside] + OPACITY * np.array(colour)).astype(np.uint8)
+    tall, wide = (n * size for n, size in zip(painted.shape[:2], sheet.spacing_mm[:2], strict=True))
+    fine = min(sheet.spacing_mm[:2])
     shrink = min(1.0, LARGEST_SIDE * fine / max(tall, wide))
     size = max(1, round(wide / fine * shrink)), max(1, round(tall / fine * shrink))
     kind = Image.Resampling.BOX if shrink < 1 else Image.Resampling.BILINEAR

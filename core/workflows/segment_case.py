@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from core.errors import BadInput, EngineError, JobCancelled, ModalityAbsent, WorkerDied
-from core.evaluation.score import CaseScore, ScoreJob
+from core.evaluation.records import CaseScore, ScoreJob
 from core.imaging.nifti import check_file, read_header
 from core.resources import budget
 from core.resources.child import child_env, run_child

@@ -11,7 +11,8 @@ import pytest
 
 from core.errors import BadParameter, BadVolume, GridMismatch
 from core.evaluation import metrics
-from core.evaluation.score import DEFINITIONS, CaseScore, ScoreJob, main, score_files, score_masks
+from core.evaluation.records import DEFINITIONS, ISLES24_IOU, TOLERANCE_MM, CaseScore, ScoreJob
+from core.evaluation.score import main, score_files, score_masks
 from core.imaging import nifti
 from core.imaging.volume import Mask
 from tests.evaluation.masks import affine_of, boxes, rotation, save, spaced
@@ -81,8 +82,8 @@ def test_every_value_is_that_of_its_own_function() -> None:
 
 
 def test_the_definitions_name_their_thresholds() -> None:
-    assert str(metrics.ISLES24_IOU) in DEFINITIONS["lesion_f1_isles24"]
-    assert f"{metrics.TOLERANCE_MM:g} mm" in DEFINITIONS["surface_dice_2mm"]
+    assert str(ISLES24_IOU) in DEFINITIONS["lesion_f1_isles24"]
+    assert f"{TOLERANCE_MM:g} mm" in DEFINITIONS["surface_dice_2mm"]
     assert all(text.endswith(".") and "\n" not in text for text in DEFINITIONS.values())
 
 

@@ -24,8 +24,12 @@ def main() -> None:
     parser.add_argument("--latency", type=float, default=0.0, help="seconds before each answer")
     parser.add_argument("--bandwidth", type=float, default=None, help="bytes per second of each answer")
     chosen = parser.parse_args()
+    try:
+        server = HubServer(chosen.redirect, latency_s=chosen.latency, bandwidth=chosen.bandwidth, port=chosen.port)
+    except OSError:  # whatever answers there is not us: asking it would show another server's cases
+        sys.exit(f"error: port {chosen.port} is taken; choose another one with --port")
     files = isles24()
-    with HubServer(chosen.redirect, latency_s=chosen.latency, bandwidth=chosen.bandwidth, port=chosen.port) as hub:
+    with server as hub:
         hub.add_dataset(PINNED_REPO, PINNED_REVISION, dict(files))
         sys.stderr.write(f"HF_ENDPOINT={hub.url} serves {PINNED_REPO} with {len(files)} shards; Ctrl-C ends it\n")
         try:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from core.errors import BadVolume, GridMismatch
 from core.imaging import geometry as g
+from core.imaging import resample as r
 from core.imaging.volume import Affine, Volume, spacing_of
 from tests.imaging.grids import affine_of
 
@@ -90,12 +91,12 @@ def test_a_linear_image_stays_itself_on_any_grid(
     source = ramp(shape, centred(affine_of("LAS", (2, 2, 3)), shape))
     affine = centred(affine_of("".join(letters), spacing, turn), target)
     expected = ramp(target, affine).data
-    moved = g.resample_to(source, target, affine).data
+    moved = r.resample_to(source, target, affine).data
     inside = moved > 0  # zero outside the field of view
     assert inside.mean() > 0.5
     assert np.abs(rim(moved) - rim(expected))[rim(inside)].max() < 1.6  # half a source voxel at the rim at most
     assert np.abs(moved - expected)[4:-4, 4:-4, 4:-4].max() < 0.02
-    averaged = g.downsample(source, target, affine).data
+    averaged = r.downsample(source, target, affine).data
     assert np.abs(averaged - expected)[4:-4, 4:-4, 4:-4].max() < 0.02
 
 
@@ -105,15 +106,15 @@ def test_axes_in_any_order_are_copied_exactly() -> None:
     flipped = source.affine @ np.array([[0, 0, -1, 4], [1, 0, 0, 0], [0, -1, 0, 6], [0, 0, 0, 1.0]])
     expected = source.data.transpose(1, 2, 0)[:, ::-1, ::-1]
     for order in (0, 1):
-        assert np.array_equal(g.resample_to(source, (6, 7, 5), flipped, order).data, expected)
-    assert np.array_equal(g.resample_to(source, shape, source.affine).data, source.data)
+        assert np.array_equal(r.resample_to(source, (6, 7, 5), flipped, order).data, expected)
+    assert np.array_equal(r.resample_to(source, shape, source.affine).data, source.data)
 
 
 @pytest.mark.parametrize("turn", [(0.0, 0.0, 0.0), (20.0, -10.0, 5.0)])
 def test_labels_stay_labels(turn: tuple[float, float, float]) -> None:
     shape = (20, 20, 20)
     labels = Volume((np.random.default_rng(0).integers(0, 4, shape) * 7).astype(np.float32), affine_of("RAS"))
-    moved = g.resample_to(labels, (31, 29, 27), affine_of("LPS", (1.3, 1.3, 1.3), turn, (38, 38, 3)), order=0)
+    moved = r.resample_to(labels, (31, 29, 27), affine_of("LPS", (1.3, 1.3, 1.3), turn, (38, 38, 3)), order=0)
     assert set(np.unique(moved.data)) == {0, 7, 14, 21}
 
 
@@ -123,7 +124,7 @@ def test_straight_and_turned_grids_meet() -> None:
     source = ramp(shape, centred(affine_of("LAS"), shape))
     straight = centred(affine_of("PSR", (2.5, 2.6, 3)), target)
     turned = centred(affine_of("PSR", (2.5, 2.6, 3), (0.5, 0, 0)), target)
-    a, b = g.resample_to(source, target, straight).data, g.resample_to(source, target, turned).data
+    a, b = r.resample_to(source, target, straight).data, r.resample_to(source, target, turned).data
     assert ((a > 0) == (b > 0)).mean() > 0.97 and np.abs(a - b)[(a > 0) & (b > 0)].max() < 2
 
 
@@ -133,9 +134,9 @@ def test_averaging_keeps_what_is_small() -> None:
     data[23, 31, 7] = 1000
     volume = Volume(data, affine_of("LAS", (0.4, 0.4, 2)))
     shape, affine = g.working_grid(volume.data.shape, volume.affine, 2.0)
-    small = g.downsample(volume, shape, affine)
+    small = r.downsample(volume, shape, affine)
     assert shape == (10, 10, 20) and np.isclose(small.data.sum() * small.voxel_ml, 1000 * volume.voxel_ml, rtol=1e-5)
-    up = g.upsample(small.data, affine, volume.data.shape, volume.affine)
+    up = r.upsample(small.data, affine, volume.data.shape, volume.affine)
     assert np.unravel_index(up.argmax(), up.shape)[2] == 7 and np.isclose(up.sum(), 1000, rtol=0.02)
 
 
@@ -143,21 +144,21 @@ def test_upsampling_reaches_the_rim_of_the_image() -> None:
     shape, fine = (1, 4, 3), affine_of("LAS", (0.5, 0.5, 5), (10, 0, 0))
     _, coarse = g.working_grid((4, 16, 3), fine, 2.0)
     data = np.full(shape, 3.0, np.float32)
-    assert (g.upsample(data, coarse, (4, 16, 3), fine) == 3).all()
+    assert (r.upsample(data, coarse, (4, 16, 3), fine) == 3).all()
 
 
 def test_other_places_and_orders_are_refused() -> None:
     volume = Volume(np.ones((10, 10, 10), np.float32), affine_of("RAS"))
     away = affine_of("RAS", turn=(10, 0, 0), origin=(500, 0, 0))
     with pytest.raises(GridMismatch):
-        g.resample_to(volume, (10, 10, 10), away)
+        r.resample_to(volume, (10, 10, 10), away)
     with pytest.raises(GridMismatch):
-        g.downsample(volume, (10, 10, 10), affine_of("RAS", origin=(0, -40, 0)))
+        r.downsample(volume, (10, 10, 10), affine_of("RAS", origin=(0, -40, 0)))
     with pytest.raises(BadVolume):
-        g.resample_to(volume, (10, 10, 10), volume.affine, order=3)
+        r.resample_to(volume, (10, 10, 10), volume.affine, order=3)
     with pytest.raises(BadVolume):
-        g.resample_to(volume, (10, 0, 10), volume.affine)
-    partly = g.resample_to(volume, (10, 10, 10), affine_of("RAS", origin=(10, 0, 0))).data
+        r.resample_to(volume, (10, 0, 10), volume.affine)
+    partly = r.resample_to(volume, (10, 10, 10), affine_of("RAS", origin=(10, 0, 0))).data
     assert (partly[:5] == 1).all() and (partly[5:] == 0).all()
 
 
@@ -167,9 +168,9 @@ def test_a_large_image_needs_little_more_than_the_result() -> None:
     small, coarse = g.working_grid(shape, affine, 2.0)
     tracemalloc.start()
     try:
-        down = g.downsample(volume, small, coarse)
+        down = r.downsample(volume, small, coarse)
         lowering = tracemalloc.get_traced_memory()[1]
-        g.upsample(down.data, coarse, shape, affine)
+        r.upsample(down.data, coarse, shape, affine)
         peak = tracemalloc.get_traced_memory()[1]
     finally:
         tracemalloc.stop()

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from core.imaging import geometry as g
+from core.imaging import resample as r
 from core.imaging.phantom import Lesion, PhantomCase, head, isles24_grid, on_fine_grid
 from core.imaging.volume import Affine
 from tests.imaging.grids import affine_of
@@ -74,7 +75,7 @@ def test_the_patient_is_the_same_on_every_grid(
 ) -> None:
     other = head(*grid(letters, shape, turn), seed=11, lesions=[LEFT, SMALL])
     assert abs(other.lesion.volume_ml / case.lesion.volume_ml - 1) < 0.1
-    back = g.resample_to(other.images["ncct"], SHAPE, case.lesion.affine).data
+    back = r.resample_to(other.images["ncct"], SHAPE, case.lesion.affine).data
     ours = case.images["ncct"].data
     both = (ours > -500) & (back > -500)
     assert np.corrcoef(ours[both], back[both])[0, 1] > 0.85

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from core.errors import BadInput, BadParameter
-from core.imaging.geometry import upsample, working_grid
+from core.imaging.geometry import working_grid
 from core.imaging.phantom import Lesion, head
+from core.imaging.resample import upsample
 from core.imaging.volume import Mask, Volume
 from core.segmentation.engine import Segmentation, load_engine
 from tests.segmentation.heads import SHAPE, back, centred, dice, healthy, overlap, pair, scaled, sick, turned

@@ -9,7 +9,8 @@ import pytest
 
 from core.errors import EngineError
 from core.imaging.volume import Mask, Volume
-from core.segmentation.results import JobResult, largest_diameter, lesion_rows, side
+from core.segmentation.lesions import largest_diameter, lesion_rows, side
+from core.segmentation.results import JobResult
 
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, 2.0, 0, -20], [0, 0, 3.0, 5], [0, 0, 0, 1]])  # LAS
 

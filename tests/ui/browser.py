@@ -50,16 +50,25 @@ def chromium_path() -> str:
 
 
 @contextmanager
-def launch(*more: str, gl: bool = True) -> Iterator[Browser]:
-    """A headless browser; with gl=False one without WebGL."""
-    flags = [*FLAGS, *more] if gl else ["--no-sandbox", "--disable-gpu", "--disable-3d-apis", "--disable-webgl", *more]
+def launch(*more: str) -> Iterator[Browser]:
+    """A headless browser. Only one at a time in a process: see `without_webgl`."""
     path = chromium_path()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=flags)
+        browser = playwright.chromium.launch(executable_path=path, args=[*FLAGS, *more])
         try:
             yield browser
         finally:
             browser.close()
+
+
+@contextmanager
+def without_webgl(beside: Browser) -> Iterator[Browser]:
+    """A browser that cannot draw, beside one that runs."""
+    browser = beside.browser_type.launch(executable_path=chromium_path(), args=["--no-sandbox", "--disable-3d-apis"])
+    try:
+        yield browser
+    finally:
+        browser.close()
 
 
 def free_port() -> int:

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from core.errors import GridMismatch
-from core.imaging.nifti import write_mask, write_volume
+from core.imaging.nifti import read_volume, write_labels, write_mask, write_volume
 from core.imaging.volume import Mask, Volume
-from core.ui.slices import montage, slice_figure, to_screen
+from core.ui.slices import AGREEMENT, load_sheet, montage_of, slice_of, to_screen
 
 SIGNS = st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3)
 TILT = np.array([[1, 0, 0], [0, 0.94, -0.34], [0, 0.34, 0.94]])  # a gantry tilt of 20 degrees
@@ -67,20 +67,20 @@ def files(folder: Path) -> tuple[Path, Path]:
 
 def test_left_lesion_is_on_the_right_and_blue_only_with_its_mask(tmp_path: Path) -> None:
     image, mask = files(tmp_path)
-    plain = picture(slice_figure(image, 6, window=(0, 300)))
+    plain = picture(slice_of(load_sheet(image, window=(0, 300)), 6))
     assert (plain[..., 0] == plain[..., 2]).all()  # grey
     columns = np.argwhere(plain[..., 0] > 240)[:, 1]
     assert columns.size and columns.min() > plain.shape[1] * 0.55
-    marked = picture(slice_figure(image, 6, mask, window=(0, 300)))
+    marked = picture(slice_of(load_sheet(image, mask, window=(0, 300)), 6))
     blue = np.argwhere(marked[..., 2] - marked[..., 0] > 40)
     assert blue.size and blue[:, 1].min() > marked.shape[1] * 0.55
-    other = picture(slice_figure(image, 3, mask, window=(0, 300)))
+    other = picture(slice_of(load_sheet(image, mask, window=(0, 300)), 3))
     assert (other[..., 2] == other[..., 0]).all()
 
 
 def test_figure_names_both_sides_and_its_purpose(tmp_path: Path) -> None:
     image, mask = files(tmp_path)
-    figure = montage(image, mask)
+    figure = montage_of(load_sheet(image, mask))
     places = {a.text: a.x for a in figure.layout.annotations}
     assert places["<b>R</b>"] < 0.1 and places["<b>L</b>"] > 0.9
     assert any("Research use only" in text for text in places)
@@ -90,26 +90,46 @@ def test_figure_names_both_sides_and_its_purpose(tmp_path: Path) -> None:
 def test_scale_is_applied_to_the_window_not_to_the_picture(tmp_path: Path) -> None:
     image, _ = files(tmp_path)
     assert (
-        picture(slice_figure(image, 6, window=(0, 300_000), scale=1000))
-        == picture(slice_figure(image, 6, window=(0, 300)))
+        picture(slice_of(load_sheet(image, window=(0, 300_000), scale=1000), 6))
+        == picture(slice_of(load_sheet(image, window=(0, 300)), 6))
     ).all()
 
 
 def test_pixels_are_square_on_anisotropic_grids(tmp_path: Path) -> None:
     affine = np.diag([1.0, 3.0, 5.0, 1.0])
     write_volume(Volume(np.full((30, 20, 4), 9, np.float32), affine), tmp_path / "flat.nii.gz", "float32")
-    shape = picture(slice_figure(tmp_path / "flat.nii.gz", 0, window=(0, 9))).shape
+    shape = picture(slice_of(load_sheet(tmp_path / "flat.nii.gz", window=(0, 9)), 0)).shape
     assert shape[0] / shape[1] == pytest.approx(2.0, abs=0.1)
 
 
 def test_empty_image_and_wild_index_still_give_a_picture(tmp_path: Path) -> None:
     write_volume(Volume(np.zeros((8, 8, 3), np.float32), np.eye(4)), tmp_path / "zero.nii.gz", "float32")
-    assert picture(montage(tmp_path / "zero.nii.gz")).max() == 0
-    assert "3 of 3" in slice_figure(tmp_path / "zero.nii.gz", 99).layout.title.text
+    assert picture(montage_of(load_sheet(tmp_path / "zero.nii.gz"))).max() == 0
+    assert "3 of 3" in slice_of(load_sheet(tmp_path / "zero.nii.gz"), 99).layout.title.text
 
 
 def test_mask_on_another_grid_is_refused(tmp_path: Path) -> None:
     image, _ = files(tmp_path)
     write_volume(Volume(np.zeros((8, 8, 3), np.float32), np.eye(4)), tmp_path / "zero.nii.gz", "uint8")
     with pytest.raises(GridMismatch, match="grid"):
-        slice_figure(image, 0, tmp_path / "zero.nii.gz")
+        slice_of(load_sheet(image, tmp_path / "zero.nii.gz"), 0)
+
+
+def test_agreement_has_three_colours(tmp_path: Path) -> None:
+    image, _ = files(tmp_path)
+    labels = np.zeros(read_volume(image).data.shape, np.uint8)
+    labels[10:14, 20:26, 6], labels[16:20, 20:26, 6], labels[22:26, 20:26, 6] = 1, 2, 3
+    write_labels(labels, tmp_path / "labels.nii.gz", image)
+    seen = picture(slice_of(load_sheet(image, tmp_path / "labels.nii.gz", (0, 300), palette=AGREEMENT), 6)).astype(int)
+    red, blue = seen[..., 0], seen[..., 2]
+    assert (blue - red > 40).any()  # missed
+    assert (red - blue > 40).any()  # only predicted
+
+
+def test_an_adc_in_any_unit_looks_the_same(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    data = rng.uniform(600, 1200, (20, 20, 4)).astype(np.float32)
+    write_volume(Volume(data, np.eye(4)), tmp_path / "a.nii.gz", "float32")
+    write_volume(Volume(data / np.float32(1000), np.eye(4)), tmp_path / "b.nii.gz", "float32")
+    first, second = (load_sheet(tmp_path / f"{n}.nii.gz", None, (0, 2000), "adc").grey for n in "ab")
+    assert np.abs(first.astype(int) - second).max() <= 1
