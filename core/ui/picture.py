@@ -17,7 +17,7 @@ from core.case import MODALITIES, SESSION_LABELS, CaseRef
 from core.imaging.windowing import colour_map, presets
 from core.sources.protocol import Fetched, Source
 from core.ui import loaders
-from core.ui.slices import montage_of, slice_of
+from core.ui.slices import montage_of, slice_of, worth_showing
 from core.ui.viewer_component import Command, Overlay, Panel, View, show
 from core.ui.volumes import current_session
 
@@ -113,23 +113,21 @@ def _static(files: Mapping[str, Path], layers: Sequence[Layer], synthetic: bool)
         sheets[name] = loaders.sheet(
             path, layer.path if layer else None, stamps, _first_window(name), name == "adc", kind
         )
+    ways = ["Montage", "One slice"]
     way = st.segmented_control(
-        "Layout",
-        ["Montage", "One slice"],
-        default="Montage",
-        required=True,
-        key="static-way",
-        label_visibility="collapsed",
+        "Layout", ways, default=ways[0], required=True, key="static-way", label_visibility="collapsed"
     )
-    count = min(s.count for s in sheets.values())
-    chosen = (
-        st.slider("Slice, from the foot", 1, count, (count + 1) // 2, key="static-slice") if way != "Montage" else 0
-    )
+    counts = {s.count for s in sheets.values()}
+    numbers = worth_showing(next(iter(sheets.values()))) if len(counts) == 1 else None  # the same slices side by side
+    chosen = 0
+    if way == ways[1]:
+        last = min(counts)
+        chosen = st.slider("Slice, from the foot", 1, last, (last + 1) // 2, key="static-slice")
     told = f"overlay: {layer.label}" if layer else ""
     for column, (name, sheet) in zip(st.columns(len(sheets)), sheets.items(), strict=True):
         with column:
             badge = ":violet-badge[synthetic] " if synthetic else ""
             session = SESSION_LABELS[MODALITIES[name].session]
             st.markdown(f"{badge}**{MODALITIES[name].label}** · {session} {told}")
-            figure = montage_of(sheet) if way == "Montage" else slice_of(sheet, chosen - 1)
+            figure = montage_of(sheet, numbers) if way == ways[0] else slice_of(sheet, chosen - 1)
             st.plotly_chart(figure, key=f"static-{name}", config={"displayModeBar": False})

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -115,21 +115,26 @@ def load_sheet(
     factor = adc_scale(volume.data[volume.data > 0]) if scale == "adc" else scale
     low, high = auto_window(volume.data) if window is None else (window[0] / factor, window[1] / factor)
     image = to_screen(volume.data, volume.affine)
-    seen = _content(image.data, (low, high))
-    shown = image.data[seen]
+    rows, columns = _content(image.data, (low, high))
+    shown = image.data[rows, columns, :]
     grey = np.empty(shown.shape, np.uint8)
-    for k in range(grey.shape[2]):  # slice by slice: no second float copy of a large image
+    for k in range(image.data.shape[2]):  # slice by slice: no second float copy of a large image
         grey[:, :, k] = np.clip((shown[:, :, k] - low) / max(high - low, 1e-12), 0, 1) * 255
     labels = None
     if overlay is not None:
-        labels = np.rint(to_screen(overlay.data, overlay.affine).data[seen]).astype(np.uint8)
+        labels = np.rint(to_screen(overlay.data, overlay.affine).data[rows, columns, :]).astype(np.uint8)
     return Sheet(grey, labels, image.spacing_mm, palette or {1: TRUTH})
 
 
-def montage_of(sheet: Sheet, columns: int = 6, rows: int = 4) -> go.Figure:
-    """Evenly spaced axial slices that show something, foot first."""
-    shown = _worth_showing(sheet.grey, columns * rows)
-    tiles = [_paint(sheet, int(k)) for k in shown]
+def worth_showing(sheet: Sheet, count: int = 24) -> tuple[int, ...]:
+    """At most `count` slice numbers from 0, evenly over those that show something."""
+    return tuple(int(k) for k in _worth_showing(sheet.grey, count))
+
+
+def montage_of(sheet: Sheet, shown: Sequence[int] | None = None, columns: int = 6) -> go.Figure:
+    """Axial slices, foot first; `shown` are their numbers from 0, by default those worth showing."""
+    shown = shown or worth_showing(sheet)
+    tiles = [_paint(sheet, k) for k in shown]
     height, width = tiles[0].shape[:2]
     used = min(columns, len(tiles))
     picture = np.zeros((height * -(-len(tiles) // used), width * used, 3), dtype=np.uint8)

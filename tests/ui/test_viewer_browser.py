@@ -217,7 +217,7 @@ def test_two_panels_stay_in_step_on_different_grids(bench: Bench) -> None:
     dwi, adc = (float(v) for v in bench.data()["values"].split("|"))
     assert 100 < dwi < 300 and adc == pytest.approx(4 * dwi, rel=0.05)  # found to be in 10^-3 mm2/s
     expect(bench.page.locator(".values")).to_contain_text("×10⁻⁶ mm²/s")
-    assert bench.data()["window"].split("|")[1] == "0,2"
+    assert bench.data()["window"].split("|")[1] == "0,1.5"
     bench.place(BIG, 1)
     bench.key("o")
     assert bench.pixels("bright", panel=0)["u"] > 0.6 and bench.pixels("bright", panel=1)["u"] > 0.6

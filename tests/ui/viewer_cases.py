@@ -98,7 +98,7 @@ def make_cases(folder: Path) -> Cases:
             "overlays": [{**truth, "path": paths["truth_oblique"]}],
             "synthetic": True,
         },
-        {"title": "pair", "panels": [dwi, {**second, "window": [0, 2000]}], "overlays": [truth, prediction]},
+        {"title": "pair", "panels": [dwi, {**second, "window": [0, 1500]}], "overlays": [truth, prediction]},
         {"title": "blank", "panels": [{**dwi, "path": paths["blank"]}]},
         {"title": "series", "panels": [{**dwi, "path": paths["series"]}]},
         {"title": "gone", "panels": [{**dwi, "path": "/vol/0000/dwi.nii.gz"}]},

@@ -31,6 +31,21 @@ const noCodecs = {
   },
 }
 
+// NiiVue computes a gradient of the whole image at each change of window, for a lighting that is never switched on here:
+// a third of the graphics memory, and most of the time where the browser draws in software.
+const CALL = 'this.gradientTexture = gradientGL({'
+const noGradient = {
+  name: 'no-gradient',
+  setup(b) {
+    b.onLoad({ filter: /niivue[\\/]build[\\/]niivue[\\/]index\.js$/ }, async ({ path: file }) => {
+      const text = await readFile(file, 'utf8')
+      const parts = text.split(CALL)
+      if (parts.length !== 3) throw new Error(`NiiVue has changed: ${parts.length - 1} places compute the gradient, not two`)
+      return { contents: parts.join(`if (this.opts.gradientAmount > 0) ${CALL}`), loader: 'js' }
+    })
+  },
+}
+
 async function notices(inputs) {
   const names = new Set()
   for (const file of inputs) {
@@ -62,7 +77,7 @@ const result = await build({
   legalComments: 'none',
   charset: 'utf8',
   loader: { '.css': 'text', '.glsl': 'text' },
-  plugins: [noCodecs],
+  plugins: [noCodecs, noGradient],
   metafile: true,
   logLevel: 'error',
 })
