@@ -12,7 +12,7 @@ from core.sources.sample import SampleSource
 from tests.hubserver.server import HubServer
 from tests.hubserver.shards import Case, isles24, shard
 
-HEADS = {"sub-stroke0014": "sample-01", "sub-stroke0001": "sample-06"}
+HEADS = {"sub-stroke0014": "sample-01", "sub-stroke0001": "sample-06", "sub-stroke0013": "sample-05"}
 
 
 def shards_with_heads(folder: Path) -> dict[str, bytes]:

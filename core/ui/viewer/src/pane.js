@@ -45,13 +45,19 @@ function contentOf(image) {
   const { dims, affine } = image.hdr
   const n = [dims[1], dims[2], dims[3]]
   const { slope, inter } = scaling(image)
-  const [low, high] = image.auto
-  const least = low + 0.1 * (high - low)
   const stride = n.map((v) => Math.max(1, Math.floor(v / 48)))
   const counts = n.map((v) => new Uint32Array(v))
-  for (let k = 0; k < n[2]; k += stride[2]) for (let j = 0; j < n[1]; j += stride[1]) for (let i = 0; i < n[0]; i += stride[0]) {
-    if (image.img[i + n[0] * (j + n[1] * k)] * slope + inter > least) { counts[0][i]++; counts[1][j]++; counts[2][k]++ }
+  const look = (see) => {
+    for (let k = 0; k < n[2]; k += stride[2]) for (let j = 0; j < n[1]; j += stride[1]) for (let i = 0; i < n[0]; i += stride[0]) {
+      see(image.img[i + n[0] * (j + n[1] * k)] * slope + inter, i, j, k)
+    }
   }
+  let darkest = Infinity
+  look((value) => { if (value < darkest) darkest = value })
+  const [low, high] = image.auto
+  const apart = low - darkest > 0.05 * (high - low) // the background is not among what set the window
+  const least = apart ? (low + darkest) / 2 : low + 0.15 * (high - low)
+  look((value, i, j, k) => { if (value > least) { counts[0][i]++; counts[1][j]++; counts[2][k]++ } })
   const ends = counts.map((c, a) => {
     const full = Math.max(...c) * 0.03
     const first = c.findIndex((v) => v > full)

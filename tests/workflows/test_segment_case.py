@@ -1,0 +1,110 @@
+"""From files to a mask, a score and a remembered result; and every way in which it may not begin."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from core.errors import BadInput, BadVolume, GridMismatch, JobCancelled, ModalityAbsent, OverBudget
+from core.imaging.nifti import write_volume
+from core.imaging.volume import Volume
+from core.resources.budget import decide
+from core.segmentation.engine import load_engine
+from core.settings import Settings, load_settings
+from core.sources.local import LocalSource
+from core.sources.sample import SampleSource
+from core.workflows import segment_case as flow
+
+ENGINE = load_engine("diffusion").info
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    monkeypatch.setenv("STROKESCOPE_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("STROKESCOPE_STATE_DIR", str(tmp_path / "state"))
+    return load_settings()
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleSource:
+    return SampleSource(tmp_path_factory.mktemp("sample"))
+
+
+def test_segment_score_and_remember(settings: Settings, sample: SampleSource) -> None:
+    fetched = flow.fetch_inputs(sample, "sample-05", ENGINE, ("lesion_mask",))
+    inputs = {n: fetched.files[n] for n in ENGINE.inputs}
+    shas = [f.sha256 for _, f in sorted(inputs.items())]
+    folder = flow.result_folder(settings, ENGINE, {}, shas)
+    assert flow.earlier_result(folder) is None
+    phases: list[float] = []
+    done = flow.segment(settings, ENGINE, inputs, {}, folder, "sample-05", "sample", lambda _, f: phases.append(f))
+    assert phases == sorted(phases)
+    assert done.mask.parent == folder
+    flow.remember(folder, done)
+    assert flow.earlier_result(folder) == done
+    assert flow.result_folder(settings, ENGINE, {"min_volume": 1.0}, shas) != folder
+    assert flow.result_folder(settings, ENGINE, {"min_volume": 0.03}, shas) == folder
+    scored = flow.score(settings, done.mask, fetched.files["lesion_mask"].path, folder / "scores" / "o.nii.gz")
+    assert scored.score.dice > 0.7
+    assert scored.overlap.is_file()
+    done.mask.unlink()
+    assert flow.earlier_result(folder) is None
+
+
+def test_only_the_newest_results_stay(settings: Settings) -> None:
+    root = settings.cache_dir / "results"
+    for n in range(5):
+        (root / f"r{n}").mkdir(parents=True)
+    assert flow.prune_results(settings, keep=2) == 3
+    assert len(list(root.iterdir())) == 2
+
+
+def test_a_case_without_adc_is_refused(tmp_path: Path, sample: SampleSource) -> None:
+    dwi = sample.fetch("sample-01", ["dwi"]).files["dwi"].path
+    (tmp_path / "c1").mkdir()
+    (tmp_path / "c1" / "dwi.nii.gz").write_bytes(dwi.read_bytes())
+    with pytest.raises(ModalityAbsent, match="ADC"):
+        flow.fetch_inputs(LocalSource(tmp_path), "c1", ENGINE)
+
+
+def test_given_files_are_checked(tmp_path: Path, sample: SampleSource) -> None:
+    dwi = sample.fetch("sample-01", ["dwi"]).files["dwi"].path
+    with pytest.raises(BadInput, match="ADC"):
+        flow.given_inputs(ENGINE, {"dwi": dwi})
+    (tmp_path / "adc.nii.gz").write_bytes(dwi.read_bytes()[:-1000])
+    with pytest.raises(BadVolume):
+        flow.given_inputs(ENGINE, {"dwi": dwi, "adc": tmp_path / "adc.nii.gz"})
+
+
+def test_a_small_container_refuses_before_anything_runs(
+    settings: Settings, sample: SampleSource, tmp_path: Path
+) -> None:
+    small = settings.model_copy(update={"memory_limit": 100 * 2**20})
+    fetched = flow.fetch_inputs(sample, "sample-01", ENGINE)
+    with pytest.raises(OverBudget, match="GB"):
+        flow.segment(small, ENGINE, dict(fetched.files), {}, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_cancelled_job_leaves_nothing(settings: Settings, sample: SampleSource, tmp_path: Path) -> None:
+    fetched = flow.fetch_inputs(sample, "sample-01", ENGINE)
+    with pytest.raises(JobCancelled):
+        flow.segment(settings, ENGINE, dict(fetched.files), {}, tmp_path / "out", cancelled=lambda: True)
+    assert not list((tmp_path / "out").glob("**/*.nii.gz"))
+
+
+def test_masks_on_different_grids_are_not_compared(settings: Settings, sample: SampleSource, tmp_path: Path) -> None:
+    truth = sample.fetch("sample-01", ["lesion_mask"]).files["lesion_mask"].path
+    other = tmp_path / "other.nii.gz"
+    write_volume(Volume(np.ones((9, 9, 9), np.float32), np.eye(4)), other, "uint8")
+    with pytest.raises(GridMismatch):
+        flow.score(settings, other, truth, tmp_path / "o.nii.gz")
+    assert not (tmp_path / "o.nii.gz").exists()
+
+
+def test_admission_leaves_a_reserve() -> None:
+    assert decide(100, used_mb=100, limit_mb=1000).admitted
+    assert not decide(600, used_mb=100, limit_mb=1000).admitted
+    assert decide(100, used_mb=900, limit_mb=1000).free_mb == 0
