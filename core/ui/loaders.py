@@ -5,6 +5,7 @@ One of each for all sessions: settings, cache, sources, task pools, sampler, vol
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import streamlit as st
@@ -39,7 +40,7 @@ def cache_limit(free_bytes: int) -> int:
     return max(500_000_000, free_bytes // 2)
 
 
-@st.cache_resource(max_entries=1, show_spinner=False)
+@functools.cache  # made before Streamlit runs: its routes belong to the server
 def volumes() -> Volumes:
     """The files that sessions may read, and the routes that serve them."""
     return Volumes()

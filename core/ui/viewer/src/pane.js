@@ -1,13 +1,12 @@
 // One panel: a canvas, its NiiVue instance, and the marks on the picture. Knows no toolbar, no server and no keys.
 
-import { Niivue, NVImage, SHOW_RENDER, SLICE_TYPE } from '@niivue/niivue'
+import { Niivue, SHOW_RENDER, SLICE_TYPE } from '@niivue/niivue'
 import sliceShader from './slice.glsl'
-import { letter, planes } from './layout.js'
-import { LoadError } from './load.js'
-import { autoWindow } from './numbers.js'
+import { contentOf } from './image.js'
+import { planes } from './layout.js'
+import { marks } from './marks.js'
 
 export const LARGE = 8e6 // voxels; above it no 3D tile beside the slices
-const LUT = { R: [0, 86, 230, 255], G: [0, 180, 159, 255], B: [0, 233, 0, 255], A: [0, 255, 255, 255], I: [0, 1, 2, 3] }
 const OPTIONS = {
   interactive: false, dragAndDropEnabled: false, isOrientationTextVisible: false, isRadiologicalConvention: true,
   sagittalNoseLeft: true, backColor: [0, 0, 0, 1], crosshairColor: [0.95, 0.77, 0.35, 0.75], crosshairWidth: 0.45, crosshairWidthUnit: 'mm',
@@ -19,64 +18,6 @@ export function hasWebGL2() {
   const gl = document.createElement('canvas').getContext('webgl2')
   gl?.getExtension('WEBGL_lose_context')?.loseContext()
   return Boolean(gl)
-}
-
-export const scaling = (image) => {
-  const { scl_slope: slope, scl_inter: inter } = image.hdr
-  return { slope: Number.isFinite(slope) && slope !== 0 ? slope : 1, inter: Number.isFinite(inter) ? inter : 0 }
-}
-
-// NIfTI buffer -> NVImage. Rejects with LoadError.
-export async function decode({ buffer, header }) {
-  let image
-  try {
-    image = await NVImage.new(buffer, 'image.nii', 'gray', 1)
-  } catch {
-    throw new LoadError('cannot be decoded; export it again')
-  }
-  if (!image?.img || image.hdr.dims[1] * image.hdr.dims[2] * image.hdr.dims[3] > image.img.length) throw new LoadError('cannot be decoded; export it again')
-  image.oriented = header.oriented
-  image.auto = autoWindow(image.img, scaling(image))
-  return image
-}
-
-// Two opposite corners of what is not background, in RAS+ mm, from a coarse look at the voxels.
-function contentOf(image) {
-  const { dims, affine } = image.hdr
-  const n = [dims[1], dims[2], dims[3]]
-  const { slope, inter } = scaling(image)
-  const stride = n.map((v) => Math.max(1, Math.floor(v / 48)))
-  const counts = n.map((v) => new Uint32Array(v))
-  const look = (see) => {
-    for (let k = 0; k < n[2]; k += stride[2]) for (let j = 0; j < n[1]; j += stride[1]) for (let i = 0; i < n[0]; i += stride[0]) {
-      see(image.img[i + n[0] * (j + n[1] * k)] * slope + inter, i, j, k)
-    }
-  }
-  let darkest = Infinity
-  look((value) => { if (value < darkest) darkest = value })
-  const [low, high] = image.auto
-  const apart = low - darkest > 0.05 * (high - low) // the background is not among what set the window
-  const least = apart ? (low + darkest) / 2 : low + 0.15 * (high - low)
-  look((value, i, j, k) => { if (value > least) { counts[0][i]++; counts[1][j]++; counts[2][k]++ } })
-  const ends = counts.map((c, a) => {
-    const full = Math.max(...c) * 0.03
-    const first = c.findIndex((v) => v > full)
-    return first < 0 ? [0, n[a] - 1] : [first, c.findLastIndex((v) => v > full) + stride[a] - 1]
-  })
-  return [0, 1].map((e) => [0, 1, 2].map((r) => ends.reduce((sum, range, a) => sum + affine[r][a] * range[e], affine[r][3])))
-}
-
-// The grid of an image as text: equal texts, equal grids.
-export const gridOf = (image) => JSON.stringify([image.hdr.dims.slice(1, 4), image.hdr.affine.flat().map((v) => v.toFixed(3))])
-
-// An NVImage of bits (mask.js) on the grid of `like`; takes `like` over.
-export function maskImage(like, bits) {
-  like.img = bits
-  Object.assign(like.hdr, { datatypeCode: 2, numBitsPerVoxel: 8, scl_slope: 1, scl_inter: 0, intent_code: 0 })
-  like.cal_min = like.robust_min = like.global_min = 0
-  like.cal_max = like.robust_max = like.global_max = 3
-  like.setColormapLabel({ ...LUT })
-  return like
 }
 
 export class Pane {
@@ -369,54 +310,6 @@ export class Pane {
     this.moveTo(other.mm)
   }
 
-  // Letters at the edges of each tile, from what was drawn: the direction in mm between two points of the tile.
-  mark() {
-    const nv = this.nv
-    if (!this.ready) return
-    const dpr = nv.uiData.dpr || 1
-    const found = []
-    nv.screenSlices.forEach((tile, index) => {
-      if (tile.axCorSag > 2 || !Number.isFinite(tile.sliceFrac)) return
-      const box = tile.leftTopWidthHeight.map((v) => v / dpr)
-      const at = (u, v) => nv.frac2mm(nv.screenXY2TextureFrac(
-        tile.leftTopWidthHeight[0] + u * tile.leftTopWidthHeight[2], tile.leftTopWidthHeight[1] + v * tile.leftTopWidthHeight[3], index, false), 0, true)
-      const between = (a, b) => [0, 1, 2].map((i) => b[i] - a[i])
-      const right = letter(between(at(0.4, 0.5), at(0.6, 0.5)))
-      const top = letter(between(at(0.5, 0.6), at(0.5, 0.4)))
-      found.push({ plane: ['Axial', 'Coronal', 'Sagittal'][tile.axCorSag], box, right, top, mm: Math.abs(tile.fovMM[0]) })
-    })
-    this.drawMarks(found)
-  }
-
-  drawMarks(tiles) {
-    const opposite = { L: 'R', R: 'L', A: 'P', P: 'A', S: 'I', I: 'S' }
-    const known = this.image.oriented
-    const text = JSON.stringify([tiles, known])
-    if (text === this.marked) return
-    this.marked = text
-    this.edges = tiles.map(({ plane, right, top }) => ({ plane, left: opposite[right], right, top, bottom: opposite[top] }))
-    this.marks.replaceChildren(...tiles.flatMap(({ plane, box: [x, y, w, h], right, top, mm }) => {
-      const put = (cls, px, py, what) => {
-        const mark = document.createElement('span')
-        mark.className = `mark ${cls}`
-        mark.style.transform = `translate(${px.toFixed(1)}px, ${py.toFixed(1)}px)`
-        mark.textContent = what
-        return mark
-      }
-      const side = (l) => (known || !'LR'.includes(l) ? l : '?')
-      const found = [
-        put(`e ${'LR'.includes(right) ? 'side' : ''}`, x + w, y + h / 2, side(right)), put(`w ${'LR'.includes(right) ? 'side' : ''}`, x, y + h / 2, side(opposite[right])),
-        put('n', x + w / 2, y, side(top)), put('s', x + w / 2, y + h, side(opposite[top])),
-      ]
-      if (plane === 'Axial') {
-        const bar = put('scale', x + w - 14, y + h - 14, '5 cm')
-        bar.style.width = `${((50 * w) / mm).toFixed(1)}px`
-        if ((50 * w) / mm < w / 2.5) found.push(bar)
-      }
-      return found
-    }))
-  }
-
   stop() {
     this.gone = true
     if (this.frame) cancelAnimationFrame(this.frame)
@@ -426,3 +319,5 @@ export class Pane {
     this.nv._gl?.getExtension('WEBGL_lose_context')?.loseContext()
   }
 }
+
+Object.assign(Pane.prototype, marks)
