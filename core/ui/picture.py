@@ -55,6 +55,8 @@ def draw_picture(
     if truth is not None and truth in fetched.files:
         all_layers.append(truth_layer(fetched.files[truth].path))
     files = {n: fetched.files[n].path for n in images}
+    if st.session_state.pop("no-webgl2", False):
+        st.session_state["static-view"] = True
     if st.session_state.get("static-view", False):
         _static(files, all_layers, source.synthetic)
         st.toggle("Static view", key="static-view", help="Pictures drawn by the server, for browsers without WebGL2.")
@@ -68,6 +70,9 @@ def draw_picture(
     )
     seen = show(view, key="viewer", height=height, volumes=loaders.volumes())
     st.toggle("Static view", key="static-view", help="Pictures drawn by the server, for browsers without WebGL2.")
+    if seen.command is not None and seen.command.kind == "no-webgl2":
+        st.session_state["no-webgl2"] = True
+        st.rerun()
     return seen.command
 
 
