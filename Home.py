@@ -9,7 +9,8 @@ from __future__ import annotations
 import streamlit as st
 
 from core.logs import configure_logging
-from core.ui import loaders
+from core.ui import case_list, case_view, loaders, resources_view, segment_view
 
 configure_logging()
+PAGES = (case_list, case_view, segment_view, resources_view)  # loaded now, so that no visitor waits for them
 app = st.App("core/ui/frame.py", routes=loaders.volumes().routes())

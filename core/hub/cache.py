@@ -17,7 +17,7 @@ import re
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,6 @@ from core.hub.shelf import DRAFT_PREFIX, disk_error, read_record, write_record
 SUFFIXES = (".nii.gz", ".nii")
 ORPHAN_S = 3600.0  # a draft that nobody has written to for so long is nobody's
 _MODALITY = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
-_BLOCK = 2**20
 
 
 @dataclass(frozen=True)
@@ -124,6 +123,15 @@ class Cache:
             if path.is_file() and _sidecar(path).is_file():
                 return path
         return None
+
+    def held(self, keys: Sequence[Key]) -> frozenset[str]:
+        """Modalities of one case that are here, by one look at its folder."""
+        try:
+            names = {path.name for path in (self.root / keys[0].folder).iterdir()} if keys else set()
+        except OSError:
+            return frozenset()
+        found = ((key.modality, Path(f"{key.modality}{suffix}")) for key in keys for suffix in SUFFIXES)
+        return frozenset(name for name, path in found if path.name in names and _sidecar(path).name in names)
 
     def keep(self, key: Key, draft: Path, suffix: str, sha256: str) -> Kept:
         """Give a finished, verified draft in the key's folder its final name.
@@ -274,11 +282,8 @@ def _size(path: Path) -> int:
 
 
 def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
     with path.open("rb") as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _is_orphan(path: Path, now: float) -> bool:

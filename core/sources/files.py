@@ -106,8 +106,7 @@ class HubFilesSource:
     def cached(self, case_id: str) -> frozenset[str]:
         """Modalities of the case that are on disk. Raises CaseNotFound."""
         self._images(case_id)
-        keys = (Key(self._repo, self._commit, case_id, name) for name in MODALITIES)
-        return frozenset(key.modality for key in keys if self._fetcher.cache.peek(key) is not None)
+        return self._fetcher.cache.held([Key(self._repo, self._commit, case_id, name) for name in MODALITIES])
 
     def check(self) -> float | None:
         """Seconds the Hub took to answer.

@@ -118,8 +118,7 @@ class ParquetSource:
     def cached(self, case_id: str) -> frozenset[str]:
         """Modalities of the case that are on disk. Raises CaseNotFound where the list of cases is known."""
         self._catalog.check_listed(case_id)
-        keys = (Key(self._repo, self._commit, case_id, name) for name in MODALITIES)
-        return frozenset(key.modality for key in keys if self._fetcher.cache.peek(key) is not None)
+        return self._fetcher.cache.held([Key(self._repo, self._commit, case_id, name) for name in MODALITIES])
 
     def check(self) -> float | None:
         """Seconds the Hub took to answer.
