@@ -6,13 +6,11 @@ import time
 
 import streamlit as st
 
-from core.case import MODALITIES
-from core.errors import StrokescopeError
-from core.settings import DEFAULT_SOURCE
-from core.sources.opening import FORMS, parse_spec
-from core.ui import loaders, messages, nav, place_bar, run_story, state
+from core.case import MODALITIES, CaseRef
+from core.ui import loaders, messages, nav, place_bar, run_story, source_picker, state
 from core.ui.health import ask_again, health_of
-from core.workflows.explore_case import good_example
+from core.ui.tasks import result_of
+from core.workflows.explore_case import choose, cost_bytes, good_example
 
 
 def main() -> None:
@@ -44,8 +42,10 @@ def main() -> None:
         messages.failure(health.error, "hub", lambda: ask_again(source, loaders.fetches()))
     elif health.state == "asking":
         _watch(source.spec)
+    if health.state == "answers":
+        _cost(source.spec, good_example(listing))
     run_story.last_run_and_cache()
-    _choose_source(source.spec)
+    source_picker.draw()
     st.caption(_credits(source.spec))
 
 
@@ -62,37 +62,18 @@ def _watch(spec: str) -> None:
     st.caption("Asking the Hub; the list of cases is here already. This takes at most 5 s.")
 
 
-def _choose_source(spec: str) -> None:
-    with st.expander("Another source of cases", icon=":material/folder_open:"):
-        with st.form("source", border=False):
-            text = st.text_input(
-                "Source", placeholder=FORMS, help="A dataset on the Hub, a folder here, or made-up cases."
-            )
-            if st.form_submit_button("Open"):
-                _open_text(text)
-        with st.container(horizontal=True):
-            st.button("ISLES'24 on the Hub", on_click=state.go, kwargs=_to(DEFAULT_SOURCE), key="to-hub")
-            st.button("Sample cohort (synthetic)", on_click=state.go, kwargs=_to("sample"), key="to-sample")
-
-
-def _to(spec: str) -> dict[str, object]:
-    return {"source": spec, "case": None, "modalities": ()}
-
-
-def _open_text(text: str) -> None:
-    try:
-        parsed = parse_spec(text)
-        if parsed.kind == "local" and loaders.settings().space_id:
-            st.error("Folders of this machine cannot be opened on a public Space. Open a dataset on the Hub instead.")
-            return
-        source = loaders.source(text.strip())
-        source.listing()
-    except StrokescopeError as error:
-        messages.failure(error, "source")
+@st.fragment(run_every=1.0)
+def _cost(spec: str, case_id: str | None) -> None:
+    """What the large button will fetch; one footer of 32 KB is read to know it."""
+    if case_id is None:
         return
-    loaders.allow_local(source.spec)
-    state.go(source=source.spec, case=None, modalities=())
-    nav.open_page("cases")
+    source = loaders.source(spec)
+    task = loaders.fetches().start(("case", spec, case_id), "reading", lambda report, cancelled: source.case(case_id))
+    told = "…"
+    if task.state == "done":
+        case: CaseRef = result_of(task)
+        told = messages.megabytes(cost_bytes(case, choose(case, ()).names, source.cached(case_id)))
+    st.caption(f"“Show me a case” opens {case_id} and fetches {told}.")
 
 
 def _credits(spec: str) -> str:

@@ -10,7 +10,6 @@ not fetch; drafts are made by `draft`.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
 import re
@@ -18,7 +17,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,18 +138,19 @@ class Cache:
         Raises:
             DiskFull, BadSettings: nothing is at the final name then.
         """
-        target = self.root / key.folder / f"{key.modality}{suffix}"
+        target, whole = self.root / key.folder / f"{key.modality}{suffix}", False
         try:
             with self._lock:
                 draft.replace(target)
                 stat = target.stat()
                 self._trusted[target] = (stat.st_size, stat.st_mtime_ns)
                 write_record(_sidecar(target), {"bytes": stat.st_size, "sha256": sha256})
+            whole = True
         except OSError as error:
             raise disk_error(error) from None
-        except BaseException:
-            target.unlink(missing_ok=True)
-            raise
+        finally:
+            if not whole:
+                target.unlink(missing_ok=True)
         return Kept(target, stat.st_size, sha256)
 
     def entries(self) -> tuple[CacheEntry, ...]:
@@ -230,7 +230,7 @@ class Cache:
             _sidecar(path).unlink(missing_ok=True)  # first: without it the image does not exist
             path.unlink(missing_ok=True)
             self._trusted.pop(path, None)
-            with contextlib.suppress(OSError):  # the first folder that is not empty ends it
+            with suppress(OSError):  # the first folder that is not empty ends it
                 for folder in list(path.parents)[:3]:
                     folder.rmdir()
 

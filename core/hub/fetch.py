@@ -76,19 +76,19 @@ class Fetcher:
         while missing := {name: want for name, want in wants.items() if name not in files}:
             stop_if(cancelled)
             mine, theirs = self._claim(missing)
+            failure: StrokescopeError | None = FetchCancelled("the transfer broke off", hint="try again")
             try:
                 hits = {name: self.cache.find(want.key) for name, want in mine.items()}
                 files.update({name: kept for name, kept in hits.items() if kept is not None})
                 if todo := {name: want for name, want in mine.items() if name not in files}:
                     transferred = True
                     files.update(self._transfer(todo, pull, report, cancelled))
+                failure = None
             except StrokescopeError as error:
-                self._settle(mine, files, error)
+                failure = error
                 raise
-            except BaseException:
-                self._settle(mine, files, FetchCancelled("the transfer broke off", hint="try again"))
-                raise
-            self._settle(mine, files, None)
+            finally:
+                self._settle(mine, files, failure)
             for name, transfer in theirs.items():
                 transferred = True
                 if _watch(transfer, report, cancelled):

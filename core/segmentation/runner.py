@@ -75,12 +75,15 @@ def run_job(
     """
     before = {path: _identity(path) for path in job.outputs}
     heard = _Heard(on_progress)
+    whole = False
     try:
         end = _spawn(job, heard, cancelled, timeout_s, on_start, command)
-        return _outcome(job, heard, end)
-    except BaseException:
-        _clear(job, before)
-        raise
+        result = _outcome(job, heard, end)
+        whole = True
+    finally:
+        if not whole:
+            _clear(job, before)
+    return result
 
 
 def _spawn(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from urllib.parse import urlencode
 
 import streamlit as st
 
@@ -103,8 +104,17 @@ def _strip(case_id: str, case: CaseRef | None, ids: Sequence[str]) -> None:
         _step("‹ K", "Previous case (key K in the viewer)", previous, case_id)
         _step("J ›", "Next case (key J in the viewer)", following, case_id)
         st.markdown(f"**{told}**{note}{where}", width="stretch")
+        with st.popover("Link", icon=":material/link:", help="Copy a link that brings back this view"):
+            st.code(link_here(), language=None)
         if st.button("Segment", icon=":material/select_all:", key="to-segment", help="Segment this case"):
             nav.open_page("segment")
+
+
+def link_here() -> str:
+    """The address that restores this view; on a Space the outer page's, because only that one can be shared."""
+    query = urlencode(state.to_address(state.current(loaders.local_sources())))
+    base = (st.context.url or "").partition("?")[0]
+    return f"{base}?{query}"
 
 
 def _step(label: str, told: str, target: str, case_id: str) -> None:

@@ -14,6 +14,7 @@ from typing import Literal
 import streamlit as st
 
 from core.case import MODALITIES, SESSION_LABELS, CaseRef
+from core.imaging.nifti import read_header
 from core.imaging.windowing import colour_map, presets
 from core.sources.protocol import Fetched, Source
 from core.ui import loaders
@@ -65,7 +66,7 @@ def draw_picture(
         title=case.case_id,
         panels=tuple(_panel(n, p) for n, p in files.items()),
         overlays=tuple(_overlay(layer) for layer in all_layers),
-        synthetic=source.synthetic,
+        synthetic=source.synthetic or any(read_header(p).description.startswith("synthetic") for p in files.values()),
         focus=focus,
     )
     seen = show(view, key="viewer", height=height, volumes=loaders.volumes())

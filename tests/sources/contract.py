@@ -23,7 +23,7 @@ class SourceContract:
 
     @pytest.fixture
     def source(self) -> Source:
-        raise NotImplementedError("give the source under test")
+        pytest.fail("a subclass gives the source under test")
 
     @pytest.fixture
     def example(self, source: Source) -> CaseRef:

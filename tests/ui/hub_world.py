@@ -28,8 +28,8 @@ def shards_with_heads(folder: Path) -> dict[str, bytes]:
 
 
 @contextmanager
-def hub_with_heads(folder: Path, port: int = 0) -> Iterator[HubServer]:
+def hub_with_heads(folder: Path, port: int = 0, bandwidth: float | None = None) -> Iterator[HubServer]:
     """The server, with the pinned dataset at its pinned revision."""
-    with HubServer(port=port) as hub:
+    with HubServer(port=port, bandwidth=bandwidth) as hub:
         hub.add_dataset(PINNED_REPO, PINNED_REVISION, dict(shards_with_heads(folder)))
         yield hub

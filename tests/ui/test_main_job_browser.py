@@ -158,3 +158,29 @@ def test_the_app_process_holds_no_torch(app: StreamlitServer) -> None:
     if not maps.exists():
         pytest.skip("/proc is not here")
     assert "libtorch" not in maps.read_text()
+
+
+def test_a_slow_fetch_shows_its_bytes_and_can_be_cancelled(
+    browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    env = {
+        "STROKESCOPE_SOURCE": "hub:hugging-science/isles24-stroke",
+        "STROKESCOPE_CACHE_DIR": str(tmp_path / "cache"),
+        "STROKESCOPE_STATE_DIR": str(tmp_path / "state"),
+    }
+    with (
+        hub_with_heads(tmp_path_factory.mktemp("slow"), bandwidth=40_000) as slow,
+        StreamlitServer(ROOT / "Home.py", {**env, "HF_ENDPOINT": slow.url}, tmp_path) as server,
+    ):
+        page = browser.new_context().new_page()
+        page.goto(f"{server.url}cases?case=sub-stroke0014")
+        expect(page.get_by_text(re.compile(r"[\d.]+ of [\d.]+ MB")).first).to_be_visible(timeout=WAIT)
+        page.get_by_role("button", name="Cancel").click()
+        expect(page.get_by_text("was stopped").first).to_be_visible(timeout=WAIT)
+        assert page.locator("[data-state]").count() == 0
+        slow.bandwidth = None
+        page.get_by_role("button", name="Retry").click()
+        attributes(page)
+        leftovers = [p for p in (tmp_path / "cache").rglob("*") if p.name.startswith(".") and p.is_file()]
+        assert leftovers == []
+        page.context.close()

@@ -1,0 +1,44 @@
+"""Choosing another source of cases: a dataset on the Hub, a folder of this machine, or the sample cohort."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from core.errors import StrokescopeError
+from core.settings import DEFAULT_SOURCE
+from core.sources.opening import FORMS, parse_spec
+from core.ui import loaders, messages, nav, state
+
+
+def draw() -> None:
+    """A field for any source, and a button for each well-known one."""
+    with st.expander("Another source of cases", icon=":material/folder_open:"):
+        with st.form("source", border=False):
+            text = st.text_input(
+                "Source", placeholder=FORMS, help="A dataset on the Hub, a folder here, or made-up cases."
+            )
+            if st.form_submit_button("Open"):
+                _open_text(text)
+        with st.container(horizontal=True):
+            st.button("ISLES'24 on the Hub", on_click=state.go, kwargs=_to(DEFAULT_SOURCE), key="to-hub")
+            st.button("Sample cohort (synthetic)", on_click=state.go, kwargs=_to("sample"), key="to-sample")
+
+
+def _to(spec: str) -> dict[str, object]:
+    return {"source": spec, "case": None, "modalities": ()}
+
+
+def _open_text(text: str) -> None:
+    try:
+        parsed = parse_spec(text)
+        if parsed.kind == "local" and loaders.settings().space_id:
+            st.error("Folders of this machine cannot be opened on a public Space. Open a dataset on the Hub instead.")
+            return
+        source = loaders.source(text.strip())
+        source.listing()
+    except StrokescopeError as error:
+        messages.failure(error, "source")
+        return
+    loaders.allow_local(source.spec)
+    state.go(source=source.spec, case=None, modalities=())
+    nav.open_page("cases")
