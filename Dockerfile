@@ -1,7 +1,7 @@
 # A Docker Space (or any container): uid 1000, port 8501, everything built here, nothing but the Hub asked at run time.
 FROM python:3.11-slim
 
-RUN useradd --create-home --uid 1000 user
+RUN useradd --create-home --uid 1000 user && mkdir /home/user/app && chown user:user /home/user/app
 USER user
 WORKDIR /home/user/app
 ENV PATH=/home/user/app/.venv/bin:$PATH \

@@ -133,24 +133,8 @@ def fetch(
             raise typer.BadParameter(f"no modality {name!r}; there are {', '.join(MODALITIES)}")
     with _source(source) as (_, opened):
         fetched, headers = fetch_case(opened, case, modality, out, _watch())
-    files = {
-        name: {
-            "path": str(file.path),
-            "bytes": file.bytes,
-            "sha256": file.sha256,
-            "shape": list(headers[name].shape),
-            "spacing_mm": [round(s, 6) for s in headers[name].spacing_mm],
-        }
-        for name, file in fetched.files.items()
-    }
-    payload = {
-        "case_id": fetched.case_id,
-        "files": files,
-        "absent": list(fetched.absent),
-        "bytes_fetched": fetched.bytes_fetched,
-        "requests": fetched.requests,
-        "from_cache": fetched.from_cache,
-    }
+    payload = _fetched(fetched, headers)
+    files = payload["files"]
 
     def lines() -> Iterator[str]:
         for name, file in files.items():
@@ -177,14 +161,14 @@ def segment(
     from core.segmentation.engine import load_engine
     from core.workflows import segment_case
 
-    if (case is None) == (dwi is None):
+    given = {name: path for name, path in {"dwi": dwi, "adc": adc, "flair": flair}.items() if path is not None}
+    if (case is None) == (not given):
         raise typer.BadParameter("give a case id, or --dwi and --adc")
     info = load_engine(engine).info
     parameters = dict(_setting(text) for text in chosen or ())
     if case is None:
-        given = {"dwi": dwi, "adc": adc, "flair": flair}
         settings, spec = load_settings(), None
-        inputs = segment_case.given_inputs(info, {name: path for name, path in given.items() if path is not None})
+        inputs = segment_case.given_inputs(info, given)
     else:
         with _source(source) as (settings, opened):
             spec = opened.spec
@@ -194,18 +178,6 @@ def segment(
         _note(f"{name}: {100 * fraction:.0f} %")
 
     done = segment_case.segment(settings, info, inputs, parameters, out, case, spec, phase)
-    payload = {
-        "case_id": done.case_id,
-        "engine": done.engine,
-        "mask": str(done.mask),
-        "probability": None if done.probability is None else str(done.probability),
-        "volume_ml": done.volume_ml,
-        "core_volume_ml": done.core_volume_ml,
-        "lesion_count": done.lesion_count,
-        "seconds": done.seconds,
-        "peak_rss_mb": done.peak_rss_mb,
-        "warnings": list(done.warnings),
-    }
 
     def lines() -> Iterator[str]:
         core = "–" if done.core_volume_ml is None else f"{done.core_volume_ml:.2f} ml"
@@ -214,7 +186,29 @@ def segment(
         yield from (f"warning: {w}" for w in done.warnings)
         yield "Research use only, not a medical device"
 
-    _say(payload, as_json, lines)
+    _say(_segmented(done), as_json, lines)
+
+
+def _fetched(fetched: Any, headers: Mapping[str, Any]) -> dict[str, Any]:
+    files = {
+        name: {
+            "path": str(file.path),
+            "bytes": file.bytes,
+            "sha256": file.sha256,
+            "shape": list(headers[name].shape),
+            "spacing_mm": [round(s, 6) for s in headers[name].spacing_mm],
+        }
+        for name, file in fetched.files.items()
+    }
+    told = {name: getattr(fetched, name) for name in ("case_id", "bytes_fetched", "requests", "from_cache")}
+    return {**told, "files": files, "absent": list(fetched.absent)}
+
+
+def _segmented(done: Any) -> dict[str, Any]:
+    same = ("case_id", "engine", "volume_ml", "core_volume_ml", "lesion_count", "seconds", "peak_rss_mb")
+    told = {name: getattr(done, name) for name in same}
+    probability = None if done.probability is None else str(done.probability)
+    return {**told, "mask": str(done.mask), "probability": probability, "warnings": list(done.warnings)}
 
 
 def _setting(text: str) -> tuple[str, float]:
@@ -223,7 +217,7 @@ def _setting(text: str) -> tuple[str, float]:
         return name.strip(), float(value)
     except ValueError:
         raise BadParameter(
-            f"{text!r} is not NAME=VALUE with a number", hint="write e.g. --set min_volume_ml=0.1"
+            f"{text!r} is not NAME=VALUE with a number", hint="write e.g. --set min_volume=0.1"
         ) from None
 
 
@@ -249,28 +243,40 @@ def score(
 
 @cache_app.command("list")
 def cache_list(as_json: JsonOption = False) -> None:
-    """What the cache holds, largest first."""
-    from core.hub.cache import Cache
-
-    cache = Cache(load_settings().cache_dir)
-    entries = sorted(cache.entries(), key=lambda e: -e.bytes)
-    rows = [{"source": e.source, "case_id": e.case_id, "modality": e.modality, "bytes": e.bytes} for e in entries]
-    payload = {"total_bytes": sum(e.bytes for e in entries), "entries": rows}
+    """What the cache holds, largest first: images, and results of segmentations."""
+    cache, results = _kept()
+    rows = [
+        {"source": e.source, "case_id": e.case_id, "modality": e.modality, "bytes": e.bytes} for e in cache.entries()
+    ]
+    rows += [
+        {"source": "results", "case_id": r.key, "modality": "segmentation", "bytes": r.bytes} for r in results.entries()
+    ]
+    rows.sort(key=lambda row: -int(str(row["bytes"])))
+    total = sum(int(str(row["bytes"])) for row in rows)
 
     def lines() -> Iterator[str]:
-        yield f"{len(rows)} files, {payload['total_bytes'] / 1e6:.1f} MB"  # type: ignore[operator]
-        yield from (f"{e.bytes / 1e6:8.1f} MB\t{e.source}\t{e.case_id}\t{e.modality}" for e in entries)
+        yield f"{len(rows)} entries, {total / 1e6:.1f} MB"
+        yield from (
+            f"{int(str(r['bytes'])) / 1e6:8.1f} MB\t{r['source']}\t{r['case_id']}\t{r['modality']}" for r in rows
+        )
 
-    _say(payload, as_json, lines)
+    _say({"total_bytes": total, "entries": rows}, as_json, lines)
 
 
 @cache_app.command("clear")
 def cache_clear(as_json: JsonOption = False) -> None:
-    """Remove every image from the cache; nothing that cannot be fetched or made again."""
-    from core.hub.cache import Cache
-
-    freed = Cache(load_settings().cache_dir).clear()
+    """Remove every image and result from the cache; nothing that cannot be fetched or made again."""
+    cache, results = _kept()
+    freed = cache.clear() + results.clear()
     _say({"freed_bytes": freed}, as_json, lambda: iter([f"freed {freed / 1e6:.1f} MB"]))
+
+
+def _kept() -> tuple[Any, Any]:
+    from core.hub.cache import Cache
+    from core.segmentation.kept import Results
+
+    folder = load_settings().cache_dir
+    return Cache(folder), Results(folder)
 
 
 @app.command()

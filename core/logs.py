@@ -1,7 +1,7 @@
 """Logging for entry points.
 
 `configure_logging()` is called by the command line, the supervisor and the app, never by a library module. Lines go to
-stderr. A filter keeps the Hub token out whatever a message holds; callers keep patient fields and file names out.
+stderr. The formatter keeps the Hub token out whatever a message holds; callers keep patient fields and file names out.
 """
 
 from __future__ import annotations
@@ -13,13 +13,9 @@ import sys
 _TOKEN = re.compile(r"hf_[A-Za-z0-9]{8,}|(?i:bearer)\s+\S+")
 
 
-class _NoSecrets(logging.Filter):
-    def filter(self, record: logging.LogRecord) -> bool:
-        text = record.getMessage()
-        clean = _TOKEN.sub("***", text)
-        if clean != text:
-            record.msg, record.args = clean, ()
-        return True
+class _NoSecrets(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return _TOKEN.sub("***", super().format(record))  # the traceback too
 
 
 def configure_logging(level: int = logging.INFO) -> None:
@@ -29,7 +25,6 @@ def configure_logging(level: int = logging.INFO) -> None:
     if logger.handlers:
         return
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    handler.addFilter(_NoSecrets())
+    handler.setFormatter(_NoSecrets("%(asctime)s %(levelname)s %(name)s: %(message)s"))
     logger.addHandler(handler)
     logger.propagate = False

@@ -16,11 +16,11 @@ from core.workflows.explore_case import choose, cost_bytes, good_example
 def main() -> None:
     """Draw the page."""
     source = place_bar.source_now()
-    health = health_of(source, loaders.fetches())
+    health = health_of(source, loaders.checks())
     deadline = time.monotonic() + 0.4
     while health.state == "asking" and time.monotonic() < deadline:
         time.sleep(0.05)
-        health = health_of(source, loaders.fetches())
+        health = health_of(source, loaders.checks())
     listing = source.listing()
     st.html(
         f'<div class="scope-hero">Browse {len(listing.cases)} stroke cases in your browser, segment the ischemic '
@@ -39,7 +39,7 @@ def main() -> None:
         if st.button("Resources", key="resources"):
             nav.open_page("resources")
     if health.error is not None:
-        messages.failure(health.error, "hub", lambda: ask_again(source, loaders.fetches()))
+        messages.failure(health.error, "hub", lambda: ask_again(source, loaders.checks()))
     elif health.state == "asking":
         _watch(source.spec)
     if health.state == "answers":
@@ -57,7 +57,7 @@ def _open(spec: str) -> None:
 
 @st.fragment(run_every=1.0)
 def _watch(spec: str) -> None:
-    if health_of(loaders.source(spec), loaders.fetches()).state != "asking":
+    if health_of(loaders.source(spec), loaders.checks()).state != "asking":
         st.rerun()
     st.caption("Asking the Hub; the list of cases is here already. This takes at most 5 s.")
 

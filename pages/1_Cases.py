@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.ui import case_list, case_view, loaders, place_bar, state
+from core.ui import case_list, case_view, place_bar, state
 
 
 def main() -> None:
     """Draw the list, or the case that the place names."""
     source = place_bar.source_now()
-    place = state.current(loaders.local_sources())
+    place = state.current()
     if place.case is None:
         case_list.draw(source)
         return

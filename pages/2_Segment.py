@@ -6,14 +6,14 @@ import streamlit as st
 
 from core.case import CaseRef
 from core.errors import CaseNotFound
-from core.ui import case_list, loaders, place_bar, segment_view, state
+from core.ui import case_list, place_bar, segment_view, state
 from core.workflows.explore_case import good_example
 
 
 def main() -> None:
     """Pick the case, then hand over."""
     source = place_bar.source_now()
-    place = state.current(loaders.local_sources())
+    place = state.current()
     cases = {c.case_id: c for c in case_list.listing_now(source).cases}
     case_id = place.case or good_example(source.listing())
     if case_id is None:
@@ -24,14 +24,14 @@ def main() -> None:
             f"there is no case {case_id} in this source", hint="choose one from the list on the Cases page"
         )
     ids = list(cases)
-    row = st.container(horizontal=True, vertical_alignment="center")
+    row = st.container(horizontal=True, vertical_alignment="center", key="segment-row")
     with row:
         picked = st.selectbox("Case", ids, index=ids.index(case_id), key=f"pick-{case_id}", width=300,
                               format_func=lambda i: _label(cases[i]), label_visibility="collapsed")  # fmt: skip
     if picked != case_id or place.case is None:
         state.go(source=source.spec, case=picked, modalities=())
         st.rerun()
-    segment_view.draw(source, cases[picked], row)
+    segment_view.draw(source, cases[picked], ids, row)
 
 
 def _label(case: CaseRef) -> str:

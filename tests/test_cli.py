@@ -15,6 +15,7 @@ import pytest
 from core.imaging.nifti import read_header, read_mask
 from core.settings import PINNED_REVISION
 from tests.real_case import real_case
+from tools.make_case import isles24_grid_case
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -95,6 +96,8 @@ def test_files_are_segmented_on_their_own_grid(env: dict[str, str], tmp_path: Pa
         (("segment", "--dwi", "none.nii.gz", "--out", "out"), "ADC"),
         (("segment", "sample-01", "--source", "sample", "--set", "adc_max=5", "--out", "out"), "out of range"),
         (("fetch", "sub-stroke0001"), "Hub"),
+        (("fetch", "sample-01", "--source", "sample", "--modality", "dwi", "--out", "/dev/null"), "write"),
+        (("segment", "sample-01", "--source", "sample", "--out", "/dev/null/x"), "folder"),
     ],
 )
 def test_failures_end_with_one_sentence_and_exit_1(env: dict[str, str], args: tuple[str, ...], told: str) -> None:
@@ -109,10 +112,35 @@ def test_failures_end_with_one_sentence_and_exit_1(env: dict[str, str], args: tu
 
 
 @pytest.mark.parametrize(
-    "args", [("cases", "--nonsense"), ("segment", "--out", "x"), ("fetch", "a", "--modality", "x-ray"), ("score",)]
+    "args",
+    [
+        ("cases", "--nonsense"),
+        ("segment", "--out", "x"),
+        ("segment", "sample-01", "--adc", "x", "--out", "x"),
+        ("fetch", "a", "--modality", "x-ray"),
+        ("score",),
+    ],
 )
 def test_wrong_usage_exits_2(env: dict[str, str], args: tuple[str, ...]) -> None:
     assert call(env, *args).returncode == 2
+
+
+def test_a_cache_that_cannot_be_written_is_one_sentence(env: dict[str, str]) -> None:
+    run = call({**env, "STROKESCOPE_CACHE_DIR": "/dev/null/x"}, "fetch", "sample-01", "--source", "sample")
+    assert run.returncode == 1
+    assert run.stderr.strip().splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in run.stderr
+
+
+def test_a_case_on_a_real_isles24_grid(env: dict[str, str], tmp_path: Path) -> None:
+    isles24_grid_case(tmp_path / "case", "float32", 1)
+    source = f"local:{tmp_path / 'case'}"
+    case_id = answer(env, "cases", "--source", source)["cases"][0]["case_id"]
+    done = answer(env, "segment", case_id, "--source", source, "--out", str(tmp_path / "out"))
+    truth = next((tmp_path / "case").glob("*lesion-msk.nii.gz"))
+    assert read_header(Path(done["mask"])).shape == (512, 586, 74)
+    assert done["peak_rss_mb"] < 1200
+    assert answer(env, "score", "--prediction", done["mask"], "--truth", str(truth))["dice"] > 0.9
 
 
 def test_doctor_tells_the_smallest_limit(env: dict[str, str]) -> None:

@@ -150,7 +150,8 @@ class Cache:
             raise disk_error(error) from None
         finally:
             if not whole:
-                target.unlink(missing_ok=True)
+                with suppress(OSError):
+                    target.unlink()
         return Kept(target, stat.st_size, sha256)
 
     def entries(self) -> tuple[CacheEntry, ...]:
@@ -161,10 +162,6 @@ class Cache:
     def total_bytes(self) -> int:
         """Bytes of all entries."""
         return sum(entry.bytes for entry in self.entries())
-
-    def remove(self, entry: CacheEntry) -> None:
-        """Remove one entry; one that is gone already is no error."""
-        self._remove(entry.path)
 
     def clear(self, keep: frozenset[Path] = frozenset()) -> int:
         """Remove all entries but those in `keep` and those on lease. Returns the bytes freed."""

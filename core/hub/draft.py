@@ -11,6 +11,7 @@ import hashlib
 import os
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -146,7 +147,8 @@ class Draft:
         """Leave nothing behind. Harmless after `finish`."""
         with contextlib.suppress(OSError):  # a full disk refuses the last buffer once more
             self._file.close()
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._path.unlink()
 
     def _close(self, suffix: str) -> None:
         """Bring the bytes to the disk, under a name that says what they are."""

@@ -11,6 +11,7 @@ import hashlib
 import itertools
 import json
 import os
+from contextlib import suppress
 from pathlib import Path
 
 from core.errors import BadSettings, DiskFull, StrokescopeError
@@ -54,7 +55,8 @@ def write_file(path: Path, data: bytes) -> None:
         draft.write_bytes(data)
         draft.replace(path)  # without fsync: a record that a power cut spoils reads as absent
     except OSError as error:
-        draft.unlink(missing_ok=True)
+        with suppress(OSError):
+            draft.unlink()
         raise disk_error(error) from None
 
 

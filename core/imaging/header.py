@@ -79,6 +79,6 @@ def settle_affine(shape: tuple[int, ...], sform: Affine | None, qform: Affine | 
         raise BadVolume("the header gives impossible voxel sizes", hint="check the pixel spacing in the header")
     if sform is not None and qform is not None:
         cosines = (sform * qform)[:3, :3].sum(axis=0) / np.multiply(spacing_of(sform), spacing_of(qform))
-        if (cosines < np.cos(np.pi / 4)).any():
+        if (cosines < np.cos(np.pi / 4)).any():  # never for a qform axis without a size: it points nowhere
             raise BadVolume("the file's two orientations (sform, qform) contradict each other", hint="export it again")
     return affine

@@ -227,7 +227,8 @@ def _affine(raw: NiftiHeader, shape: tuple[int, ...]) -> Affine:
             raise BadVolume("the header's rotation is not a rotation", hint=AGAIN) from None
         qform = None
     sform = raw.get_sform() if raw["sform_code"] > 0 else None
-    return settle_affine(shape, sform, qform, raw.get_base_affine())
+    with np.errstate(all="ignore"):  # what overflows is refused as an impossible size
+        return settle_affine(shape, sform, qform, raw.get_base_affine())
 
 
 def _scaling(raw: NiftiHeader) -> tuple[float, float]:
@@ -242,16 +243,16 @@ def _scaling(raw: NiftiHeader) -> tuple[float, float]:
 def _values(path: Path, header: Header) -> Iterator[tuple[int, NDArray[Any]]]:
     """(index of the first, scaled values) in stored order, a few at a time."""
     if header.volumes != 1:
-        raise BadVolume(f"the file holds {header.volumes} volumes, not one", hint="choose one time point")
+        raise BadVolume(f"the file holds {header.volumes} volumes, not one", hint="save one time point as a 3D file")
     kind = np.dtype(header.dtype).newbyteorder(header.byteorder)
     start = 0
     with readable(path) as stream:
         for piece in pieces(stream, header.vox_offset, header.raw_bytes):
             values = np.frombuffer(piece, dtype=kind)
             if (header.slope, header.inter) != (1.0, 0.0):
-                yield start, values.astype(np.float64) * header.slope + header.inter
-            else:
-                yield start, values
+                with np.errstate(over="ignore", invalid="ignore"):
+                    values = values.astype(np.float64) * header.slope + header.inter
+            yield start, values
             start += len(values)
 
 

@@ -19,7 +19,10 @@ Affine = NDArray[np.float64]  # (4, 4), voxel index -> RAS+ in mm
 def check_grid(shape: tuple[int, ...], affine: Affine) -> None:
     """Raise BadVolume unless the shape is 3D and not empty, and the affine finite and invertible."""
     if len(shape) != 3 or 0 in shape:
-        raise BadVolume(f"expected a 3D image, got shape {shape}", hint="choose one time point of a 4D series")
+        raise BadVolume(
+            f"expected a 3D image, got shape {shape}",
+            hint="save one time point as a 3D file",
+        )
     if affine.shape != (4, 4) or not np.isfinite(affine).all():
         raise BadVolume("the affine is not a finite 4 x 4 matrix", hint="export the image again with its orientation")
     if abs(np.linalg.det(affine[:3, :3])) < 1e-9:

@@ -11,6 +11,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -165,4 +166,5 @@ def _clear(job: Job, before: Mapping[Path, tuple[int, int] | None]) -> None:
     shutil.rmtree(job.staging_dir, ignore_errors=True)
     if any(_identity(path) != before[path] for path in job.outputs):
         for path in job.outputs:
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()

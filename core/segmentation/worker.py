@@ -14,7 +14,7 @@ import resource
 import sys
 import traceback
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import IO, Any
 
@@ -69,6 +69,10 @@ def work(job: Job, say: Say) -> JobResult:
         say(name, READING + (SEGMENTING - READING) * min(1.0, max(0.0, done)))
 
     found = engine.segment(inputs, parameters, within)
+    unsure = [name.upper() for name in engine.info.inputs if not nifti.read_header(job.inputs[name]).oriented]
+    if unsure:
+        said = f"The header of {' and '.join(unsure)} does not say how it lies in the body: left and right are a guess."
+        found = replace(found, warnings=(said, *found.warnings))
     say("Measuring lesions", SEGMENTING)
     rows = lesion_rows(found.mask, inputs.get("adc"), found.adc_scale, found.midplane)
     like = job.inputs[engine.info.inputs[0]]
@@ -173,7 +177,7 @@ def sidecar(
         "Type": "Lesion",
         "SpatialReference": "orig",
         "CaseId": job.case_id,
-        "Source": job.source,
+        "Source": "local" if (job.source or "").startswith("local:") else job.source,
         "GeneratedBy": {"Name": "Strokescope", "Engine": info.name, "Version": info.version, "Label": info.label},
         "Parameters": {p.name: {"value": parameters[p.name], "unit": p.unit} for p in info.parameters},
         "Inputs": {name: {"sha256": digest} for name, digest in digests.items()},

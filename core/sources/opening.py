@@ -61,6 +61,9 @@ def open_source(text: str, settings: Settings, cache: Cache) -> Source:
     """
     spec = parse_spec(text)
     if spec.kind == "hub":
+        if settings.space_id and parse_spec(settings.source).place != spec.place:
+            # A visitor of a public Space may name any dataset, but not read it with the owner's token.
+            settings = settings.model_copy(update={"hf_token": None})
         return open_hub(spec.place, spec.revision, settings, cache)
     if spec.kind == "local":
         return LocalSource(Path(spec.place).expanduser())

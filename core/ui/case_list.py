@@ -34,7 +34,7 @@ def listing_now(source: Source) -> Listing:
     if task is not None and task.state == "done":
         refreshed: Listing = result_of(task)
         return refreshed
-    if task is None and health_of(source, tasks).state == "answers":
+    if task is None and health_of(source, loaders.checks()).state == "answers":
         tasks.start(("refresh", source.spec), "reading the details", source.refresh, watcher())
     return listing
 
@@ -43,7 +43,7 @@ def listing_now(source: Source) -> Listing:
 def _reading(spec: str) -> None:
     tasks = loaders.fetches()
     task = tasks.get(("refresh", spec))
-    health = health_of(loaders.source(spec), tasks)
+    health = health_of(loaders.source(spec), loaders.checks())
     if (task is None and health.state == "answers") or (task is not None and task.state == "done"):
         st.rerun()
     elif task is not None and task.error is not None:
@@ -51,7 +51,7 @@ def _reading(spec: str) -> None:
             st.caption(f"Age, NIHSS and sizes could not be read: {task.error}. Cases can be opened all the same.")
             st.button("Retry", key="retry-refresh", on_click=tasks.drop, args=(("refresh", spec),))
     elif health.error is not None:
-        messages.failure(health.error, "list", lambda: tasks.drop(("check", spec)))
+        messages.failure(health.error, "list", lambda: loaders.checks().drop(("check", spec)))
     elif task is not None and task.progress is not None:
         p = task.progress
         st.caption(
@@ -74,7 +74,9 @@ def draw(source: Source) -> None:
         st.info("No case passes these filters. Widen or clear them.", icon=":material/filter_alt_off:")
         return
     table = frame(shown, cached)
-    if not costs_network(source):
+    if not listing.complete:
+        table = table.dropna(axis="columns", how="all")
+    if not costs_network(source) and "MB" in table:
         table = table.drop(columns="MB")
     if not table["note"].astype(bool).any():
         table = table.drop(columns="note")
@@ -101,8 +103,8 @@ def draw(source: Source) -> None:
 
 def _filters(listing: Listing) -> Filters:
     cases = listing.cases
-    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium"):
-        text = st.text_input("Search", placeholder="id or note", key="f-text", width=200)
+    with st.container(horizontal=True, vertical_alignment="bottom", gap="medium", key="filters"):
+        text = st.text_input("Search", placeholder="id or note", key="f-text", persist_state="session", width=200)
         age = _slider("Age (years)", span([c.clinical.age for c in cases]), "f-age")
         nihss = _slider("NIHSS at admission", span([c.clinical.nihss_admission for c in cases]), "f-nihss")
         mrs = _slider("mRS at 3 months", span([c.clinical.mrs_3month for c in cases]), "f-mrs")
@@ -110,9 +112,15 @@ def _filters(listing: Listing) -> Filters:
         has: list[str] = []
         if there:
             has = st.multiselect(
-                "Has", there, format_func=lambda n: MODALITIES[n].label, key="f-has", width=220, placeholder="any image"
+                "Has",
+                there,
+                format_func=lambda n: MODALITIES[n].label,
+                key="f-has",
+                persist_state="session",
+                width=220,
+                placeholder="any image",
             )
-        cached_only = st.toggle("On this machine", key="f-cached", help=_HELP["here"])
+        cached_only = st.toggle("On this machine", key="f-cached", persist_state="session", help=_HELP["here"])
     return Filters(text, age, nihss, mrs, tuple(has), cached_only)
 
 
@@ -121,5 +129,5 @@ def _slider(label: str, limits: Range | None, key: str) -> Range | None:
     if limits is None:
         return None
     low, high = int(limits[0]), int(-(-limits[1] // 1))
-    chosen = st.slider(label, low, high, (low, high), key=key, width=170)
+    chosen = st.slider(label, low, high, (low, high), key=key, width=170, persist_state="session")
     return None if chosen == (low, high) else (float(chosen[0]), float(chosen[1]))

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import streamlit as st
 
-from core.case import MODALITIES, SESSION_LABELS, TRUTH, CaseRef
+from core.case import MODALITIES, TRUTH, CaseRef
 from core.errors import StrokescopeError
 from core.imaging.nifti import read_header
 from core.sources.protocol import Cancelled, Fetched, Report, Source
@@ -19,7 +19,16 @@ from core.ui import loaders, messages, nav, state
 from core.ui.picture import draw_picture
 from core.ui.viewer_component import Command
 from core.ui.waiting import outcome, retry
-from core.workflows.explore_case import Shown, choose, cost_bytes, costs_network, images_of, neighbour, partners
+from core.workflows.explore_case import (
+    Shown,
+    choose,
+    cost_bytes,
+    costs_network,
+    images_of,
+    neighbour,
+    partners,
+    session_label,
+)
 
 
 def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]) -> None:
@@ -85,9 +94,10 @@ def get(source: Source, case_id: str, names: Sequence[str], needed: Sequence[str
 
 def say_if_unoriented(files: Mapping[str, Path]) -> None:
     """Warn where a header does not say which side is left."""
-    for name in (n for n, path in files.items() if not read_header(path).oriented):
+    unsure = [MODALITIES[n].label for n, path in files.items() if not read_header(path).oriented]
+    if unsure:
         st.warning(
-            f"The file of {MODALITIES[name].label} does not say how it lies in the body: left and right are a guess. "
+            f"The header of {' and '.join(unsure)} does not say how it lies in the body: left and right are a guess. "
             "Export it again with its orientation before you trust a side.",
             icon=":material/warning:",
         )
@@ -112,7 +122,7 @@ def _strip(case_id: str, case: CaseRef | None, ids: Sequence[str]) -> None:
 
 def link_here() -> str:
     """The address that restores this view; on a Space the outer page's, because only that one can be shared."""
-    query = urlencode(state.to_address(state.current(loaders.local_sources())))
+    query = urlencode(state.to_address(state.current()))
     base = (st.context.url or "").partition("?")[0]
     return f"{base}?{query}"
 
@@ -130,7 +140,7 @@ def _choice(source: Source, case: CaseRef, wanted: Sequence[str]) -> Shown:
         return shown
     cached = source.cached(case.case_id) if costs_network(source) else frozenset(MODALITIES)
     first = shown.images[0]
-    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="image-row"):
         names = images_of(case)
         picked = st.segmented_control(
             "Image", names, default=first, required=True, label_visibility="collapsed",
@@ -144,13 +154,11 @@ def _choice(source: Source, case: CaseRef, wanted: Sequence[str]) -> Shown:
             format_func=lambda n: "alone" if n == "–" else f"beside {_label(case, n, cached)}",
             key=f"beside-{case.case_id}-{first}-{second}",
         )  # fmt: skip
-        session = MODALITIES[first].session
-        st.markdown(f":gray-badge[{SESSION_LABELS[session]}]")
+        st.markdown(f":gray-badge[{session_label(source.spec, first)}]")
         has_truth = case.modalities is None or TRUTH in case.modalities
-        if session != MODALITIES[TRUTH].session and has_truth:
-            st.toggle(
-                "Lesion of the follow-up MRI", key="acute-truth", help="Drawn days later, shown over the acute CT."
-            )
+        if MODALITIES[first].session != MODALITIES[TRUTH].session and has_truth:
+            told = "Drawn on the follow-up MRI, days later; shown over the acute CT."
+            st.toggle("Lesion of the follow-up MRI", key="acute-truth", persist_state="session", help=told)
     if picked and picked != first:
         usual = partners(case, picked)[:1] if len(shown.images) > 1 else ()
         _show((picked, *usual))

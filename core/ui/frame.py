@@ -17,12 +17,12 @@ def main() -> None:
     style.apply()
     page = st.navigation(nav.pages(), position="top")
     try:
-        state.current(loaders.local_sources())
+        state.arrive(page.url_path, loaders.local_sources())
         place_bar.draw()
         page.run()
     except StrokescopeError as error:
         messages.failure(error, "page", lambda: None)
-    state.mirror(state.current(loaders.local_sources()))
+    state.mirror(state.current(), loaders.settings().source)
 
 
 main()

@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.hub.cache import Cache
 from core.resources.probe import Sampler, take_reading
+from core.segmentation.kept import Results
 from core.settings import Settings, load_settings
 from core.sources.opening import open_source, parse_spec
 from core.sources.protocol import Source
@@ -20,7 +21,7 @@ from core.ui.state import local_key
 from core.ui.tasks import Tasks
 from core.ui.volumes import Volumes
 
-FETCHES, JOBS = 4, 1  # transfers at once; heavy jobs at once
+FETCHES, CHECKS, JOBS = 4, 4, 1  # transfers, questions to sources, heavy jobs at once
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -78,6 +79,18 @@ def allow_local(spec: str) -> None:
 def fetches() -> Tasks:
     """Transfers, listings and checks."""
     return Tasks(FETCHES)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def checks() -> Tasks:
+    """Whether sources answer; apart from the transfers, so that a busy line does not delay the answer."""
+    return Tasks(CHECKS)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def results() -> Results:
+    """Finished segmentations."""
+    return Results(settings().cache_dir)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -7,6 +7,8 @@ from typing import Any, Literal, NoReturn
 
 import streamlit as st
 
+from core.ui import state
+
 PAGES = Path(__file__).resolve().parents[2] / "pages"
 Name = Literal["home", "cases", "segment", "resources"]
 
@@ -32,4 +34,4 @@ def pages() -> list[Any]:
 
 def open_page(name: Name) -> NoReturn:
     """Leave this page for another one; the case stays."""
-    st.switch_page(page(name))
+    st.switch_page(page(name), query_params=state.to_address(state.current()))

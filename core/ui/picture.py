@@ -13,16 +13,20 @@ from typing import Literal
 
 import streamlit as st
 
-from core.case import MODALITIES, SESSION_LABELS, CaseRef
+from core.case import MODALITIES, CaseRef
+from core.errors import StrokescopeError
 from core.imaging.nifti import read_header
 from core.imaging.windowing import colour_map, presets
 from core.sources.protocol import Fetched, Source
-from core.ui import loaders
+from core.ui import loaders, messages
 from core.ui.slices import montage_of, slice_of, worth_showing
 from core.ui.viewer_component import Command, Overlay, Panel, View, show
 from core.ui.volumes import current_session
+from core.workflows import segment_case
+from core.workflows.explore_case import is_isles24, session_label
 
 HEIGHT = 690
+STATIC_BYTES_PER_VOXEL = 14.0  # a float32 image, its overlay, and both as bytes
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,9 @@ class Layer:
     kind: Literal["mask", "labels3"] = "mask"
 
 
-def truth_layer(path: Path) -> Layer:
-    """The ground truth, sky blue, named with its session."""
-    return Layer(path, "truth", "truth (follow-up MRI)", "truth")
+def truth_layer(path: Path, spec: str) -> Layer:
+    """The ground truth, sky blue, named with its session where that is known."""
+    return Layer(path, "truth", "truth (follow-up MRI)" if is_isles24(spec, path) else "truth", "truth")
 
 
 def draw_picture(
@@ -54,35 +58,38 @@ def draw_picture(
     """Draw images and overlays; returns a command from the keyboard, if one was given since the last run."""
     all_layers = list(layers)
     if truth is not None and truth in fetched.files:
-        all_layers.append(truth_layer(fetched.files[truth].path))
+        all_layers.append(truth_layer(fetched.files[truth].path, source.spec))
     files = {n: fetched.files[n].path for n in images}
     if st.session_state.pop("no-webgl2", False):
         st.session_state["static-view"] = True
     if st.session_state.get("static-view", False):
-        _static(files, all_layers, source.synthetic)
-        st.toggle("Static view", key="static-view", help="Pictures drawn by the server, for browsers without WebGL2.")
+        try:
+            _static(source, files, all_layers)
+        except StrokescopeError as error:
+            messages.failure(error, "static")
+        _static_toggle()
         return None
     view = View(
         title=case.case_id,
-        panels=tuple(_panel(n, p) for n, p in files.items()),
+        panels=tuple(_panel(source.spec, n, p) for n, p in files.items()),
         overlays=tuple(_overlay(layer) for layer in all_layers),
         synthetic=source.synthetic or any(read_header(p).description.startswith("synthetic") for p in files.values()),
         focus=focus,
     )
     seen = show(view, key="viewer", height=height, volumes=loaders.volumes())
-    st.toggle("Static view", key="static-view", help="Pictures drawn by the server, for browsers without WebGL2.")
+    _static_toggle()
     if seen.command is not None and seen.command.kind == "no-webgl2":
         st.session_state["no-webgl2"] = True
         st.rerun()
     return seen.command
 
 
-def _panel(name: str, path: Path) -> Panel:
+def _panel(spec: str, name: str, path: Path) -> Panel:
     modality = MODALITIES[name]
     return Panel(
         url=_publish(path, name),
         label=modality.label,
-        session_label=SESSION_LABELS[modality.session],
+        session_label=session_label(spec, name, path),
         modality=name,
         unit=modality.unit,
         presets=tuple((p.name, p.low, p.high) for p in presets(name) if p.low is not None and p.high is not None),
@@ -109,11 +116,18 @@ def _first_window(name: str) -> tuple[float, float] | None:
     return None
 
 
-def _static(files: Mapping[str, Path], layers: Sequence[Layer], synthetic: bool) -> None:
+def _static_toggle() -> None:
+    told = "Pictures drawn by the server, for browsers without WebGL2."
+    st.toggle("Static view", key="static-view", persist_state="session", help=told)
+
+
+def _static(source: Source, files: Mapping[str, Path], layers: Sequence[Layer]) -> None:
     """A montage, or one slice chosen by a slider, of each image; the patient's left is on the right."""
     layer = layers[0] if layers else None
     sheets = {}
     for name, path in files.items():
+        voxels = segment_case.voxels_of(path)
+        segment_case.admit(loaders.settings(), "the static view", STATIC_BYTES_PER_VOXEL * voxels / 1e6)
         stamps = tuple(p.stat().st_mtime for p in (path, *([layer.path] if layer else [])))
         kind = "" if layer is None else "labels3" if layer.kind == "labels3" else layer.color
         sheets[name] = loaders.sheet(
@@ -128,12 +142,13 @@ def _static(files: Mapping[str, Path], layers: Sequence[Layer], synthetic: bool)
     chosen = 0
     if way == ways[1]:
         last = min(counts)
-        chosen = st.slider("Slice, from the foot", 1, last, (last + 1) // 2, key="static-slice")
+        first = min(last, next(iter(sheets.values())).most_marked() + 1)
+        chosen = st.slider("Slice, from the foot", 1, last, first, key=f"static-slice-{'-'.join(map(str, files))}")
     told = f"overlay: {layer.label}" if layer else ""
     for column, (name, sheet) in zip(st.columns(len(sheets)), sheets.items(), strict=True):
         with column:
-            badge = ":violet-badge[synthetic] " if synthetic else ""
-            session = SESSION_LABELS[MODALITIES[name].session]
+            badge = ":violet-badge[synthetic] " if source.synthetic else ""
+            session = session_label(source.spec, name, files[name])
             st.markdown(f"{badge}**{MODALITIES[name].label}** · {session} {told}")
             figure = montage_of(sheet, numbers) if way == ways[0] else slice_of(sheet, chosen - 1)
             st.plotly_chart(figure, key=f"static-{name}", config={"displayModeBar": False})

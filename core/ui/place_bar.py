@@ -18,7 +18,7 @@ _COMMIT = re.compile(r"^hub:(?:[^/]+)/(.+)@([0-9a-f]{40})$")
 
 def source_now() -> Source:
     """The source of this session's place, or the configured one. Raises BadSource."""
-    place = state.current(loaders.local_sources())
+    place = state.current()
     return loaders.source(place.source or loaders.settings().source)
 
 
@@ -41,7 +41,7 @@ def draw() -> None:
 def _bar() -> None:
     try:
         source = source_now()
-        health = health_of(source, loaders.fetches())
+        health = health_of(source, loaders.checks())
         name, phrase = source_name(source), health.phrase
     except StrokescopeError:
         source, name, phrase = None, "no source", "see below"

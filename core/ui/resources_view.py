@@ -20,6 +20,7 @@ from core.resources.processes import supervised
 from core.resources.reading import Reading
 from core.resources.runs import PreviousRun, previous_run
 from core.settings import Settings
+from core.ui import loaders
 from core.ui.charts import cpu_chart, memory_chart
 from core.ui.diagnostics import diagnostics, settings_in_force
 from core.ui.gauges import CSS, disk_gauge, gauge_html, memory_gauge, size
@@ -183,17 +184,18 @@ def _cache(cache: Cache, sampler: Sampler) -> None:
     freed = st.session_state.pop("resources-freed", None)
     if freed is not None:
         st.success(f"Removed {size(freed, binary=False)}.")
-    entries = cache.entries()
-    if not entries:
+    entries, kept = cache.entries(), loaders.results().entries()
+    if not entries and not kept:
         st.caption("The cache is empty. Images that you open are kept here, so that opening them again costs nothing.")
         return
-    total = size(sum(entry.bytes for entry in entries), binary=False)
-    st.caption(f"{len(entries)} images, {total}. All of them can be fetched or made again.")
+    total = size(sum(e.bytes for e in entries) + sum(k.bytes for k in kept), binary=False)
+    st.caption(f"{len(entries)} images and {len(kept)} segmentations, {total}. All of it can be fetched or made again.")
     st.dataframe(cache_rows(entries), key="resources-cache", hide_index=True, height=220)
     if not st.session_state.get(_CONFIRM):
         st.button("Clear the cache", key="resources-clear", on_click=_ask, args=(True,), icon=":material/delete:")
         return
-    st.warning(f"Remove {len(entries)} images ({total})? Cases that are open, by anyone, have to be fetched again.")
+    what = f"{len(entries)} images and {len(kept)} segmentations ({total})"
+    st.warning(f"Remove {what}? Cases that are open, by anyone, have to be fetched again.")
     with st.container(horizontal=True):
         st.button("Remove them", key="resources-clear-yes", on_click=_clear, args=(cache, sampler), type="primary")
         st.button("Keep them", key="resources-clear-no", on_click=_ask, args=(False,))
@@ -205,7 +207,7 @@ def _ask(wanted: bool) -> None:
 
 def _clear(cache: Cache, sampler: Sampler) -> None:
     st.session_state[_CONFIRM] = False
-    st.session_state["resources-freed"] = cache.clear()
+    st.session_state["resources-freed"] = cache.clear() + loaders.results().clear()
     sampler.refresh()
 
 

@@ -83,11 +83,11 @@ def numbers(result: JobResult, score: CaseScore | None) -> None:
         st.markdown("\n".join(f"- **{f.label}**: {f.why}" for f in figures) + f"\n\n{TASK_NOTE}")
 
 
-def lesion_table(result: JobResult) -> None:
-    """One row per lesion, largest first."""
+def lesion_table(result: JobResult) -> tuple[float, float, float] | None:
+    """One row per lesion, largest first; returns the centre (RAS+ mm) of the one that was chosen."""
     if not result.lesions:
         st.info("No lesion was segmented.", icon=":material/info:")
-        return
+        return None
     rows = [
         {
             "#": row.index,
@@ -95,7 +95,7 @@ def lesion_table(result: JobResult) -> None:
             "ml": row.volume_ml,
             "max mm": row.max_diameter_mm,
             "mean ADC": row.mean_adc,
-            "centre x, y, z mm": ", ".join(f"{c:.0f}" for c in row.centre_mm),
+            "centre mm": ", ".join(f"{c:.0f}" for c in row.centre_mm),
         }
         for row in result.lesions
     ]
@@ -106,7 +106,7 @@ def lesion_table(result: JobResult) -> None:
         ),
         "mean ADC": st.column_config.NumberColumn(format="%.0f", help="mean of the positive ADC values, ×10⁻⁶ mm²/s"),
         "side": st.column_config.TextColumn(help="the patient's side of the mid-plane"),
-        "centre x, y, z mm": st.column_config.TextColumn(help="RAS+: x to the patient's right, y forward, z up"),
+        "centre mm": st.column_config.TextColumn(help="x, y, z in RAS+: x to the patient's right, y forward, z up"),
     }
     event = st.dataframe(
         pd.DataFrame(rows),
@@ -115,7 +115,7 @@ def lesion_table(result: JobResult) -> None:
         column_config=config,
         on_select="rerun",
         selection_mode="single-row",
-        key="lesions",
+        key=f"lesions-{result.mask.parent.name}",
     )
-    chosen = event.selection.rows
-    st.session_state["focus"] = result.lesions[chosen[0]].centre_mm if chosen else None
+    chosen = [row for row in event.selection.rows if row < len(result.lesions)]
+    return result.lesions[chosen[0]].centre_mm if chosen else None

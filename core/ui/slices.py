@@ -90,6 +90,12 @@ class Sheet:
         """Number of axial slices."""
         return int(self.grey.shape[2])
 
+    def most_marked(self) -> int:
+        """Number of the slice, from 0, with the most of the overlay; the middle one without any."""
+        if self.labels is None or not self.labels.any():
+            return self.count // 2
+        return int(np.argmax((self.labels > 0).sum(axis=(0, 1))))
+
 
 def load_sheet(
     volume_path: Path,

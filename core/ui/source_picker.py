@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from urllib.parse import urlsplit
+
 import streamlit as st
 
 from core.errors import StrokescopeError
@@ -24,6 +26,13 @@ def draw() -> None:
             st.button("Sample cohort (synthetic)", on_click=state.go, kwargs=_to("sample"), key="to-sample")
 
 
+def _may_open_folders() -> bool:
+    """A visitor from elsewhere must not read this machine's disk: only a browser on loopback may name folders."""
+    host = urlsplit(st.context.url or "http://localhost").hostname
+    here = st.context.ip_address is None and host in ("localhost", "127.0.0.1", "::1")
+    return here and not loaders.settings().space_id
+
+
 def _to(spec: str) -> dict[str, object]:
     return {"source": spec, "case": None, "modalities": ()}
 
@@ -31,11 +40,15 @@ def _to(spec: str) -> dict[str, object]:
 def _open_text(text: str) -> None:
     try:
         parsed = parse_spec(text)
-        if parsed.kind == "local" and loaders.settings().space_id:
-            st.error("Folders of this machine cannot be opened on a public Space. Open a dataset on the Hub instead.")
+        if parsed.kind == "local" and not _may_open_folders():
+            st.error(
+                "Folders can only be opened by a browser on the same machine. Start the app with "
+                "STROKESCOPE_SOURCE=local:DIR, or open a dataset on the Hub."
+            )
             return
         source = loaders.source(text.strip())
-        source.listing()
+        with st.spinner("Opening …"):  # ends by itself: every question to the Hub has its deadline
+            source.listing()
     except StrokescopeError as error:
         messages.failure(error, "source")
         return

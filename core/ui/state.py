@@ -1,7 +1,7 @@
 """Where a session is: source, case, modalities; kept in the session and mirrored in the address bar.
 
-`current()` adopts the address when a person changed it (a deep link, the back button) and keeps the session's place
-when a page change emptied it. Local folders never appear in the address: they have short keys. Draws nothing.
+`arrive()` adopts the address when a person changed it (a deep link, the back button) and keeps the session's place when
+a page change emptied it. Local folders never appear in the address: they have short keys. Draws nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 import streamlit as st
 
@@ -16,7 +17,7 @@ from core.case import MODALITIES, check_case_id
 from core.errors import BadSource, CaseNotFound
 from core.sources.opening import parse_spec
 
-_PLACE, _WRITTEN = "place", "address"
+_PLACE, _WRITTEN, _PAGE = "place", "address", "page-now"
 
 
 @dataclass(frozen=True)
@@ -65,28 +66,41 @@ def to_address(place: Place) -> dict[str, str]:
     return found
 
 
-def current(local: Mapping[str, str]) -> Place:
-    """Where this session is now."""
+def query_now() -> dict[str, list[str]]:
+    """Our query parameters as they stand in the address bar."""
     query = {k: st.query_params.get_all(k) for k in ("source", "case", "modality")}
-    query = {k: v for k, v in query.items() if v}
-    if query and query != st.session_state.get(_WRITTEN):
+    return {k: v for k, v in query.items() if v}
+
+
+def arrive(page: str, local: Mapping[str, str]) -> Place:
+    """Called once at the start of each run: settle where this session is.
+
+    An address that differs from what was written last was changed by a person (a link, the back button) and is adopted.
+    An empty one on another page than before came from the menu: the place stays.
+    """
+    query, moved = query_now(), st.session_state.get(_PAGE) != page
+    if query != st.session_state.get(_WRITTEN, {}) and (query or not moved):
         st.session_state[_PLACE] = parse_address(query, local)
+    st.session_state[_PAGE] = page
+    return current()
+
+
+def current() -> Place:
+    """Where this session is now."""
     place: Place = st.session_state.setdefault(_PLACE, Place())
     return place
 
 
-def go(**changes: object) -> None:
+def go(**changes: Any) -> None:
     """Change the place; the address follows with the next `mirror()`."""
-    place: Place = replace(st.session_state.get(_PLACE, Place()), **changes)
-    st.session_state[_PLACE] = place
-    st.session_state[_WRITTEN] = {k: st.query_params.get_all(k) for k in ("source", "case", "modality")}
-    st.session_state[_WRITTEN] = {k: v for k, v in st.session_state[_WRITTEN].items() if v}
+    st.session_state[_PLACE] = replace(current(), **changes)
+    st.session_state[_WRITTEN] = query_now()
 
 
-def mirror(place: Place) -> None:
-    """Write the place into the address bar."""
-    address = to_address(place)
+def mirror(place: Place, default_source: str) -> None:
+    """Write the place into the address bar; always with its source, so that the list has an address of its own."""
+    address = to_address(replace(place, source=place.source or default_source))
     written = {k: [v] for k, v in address.items()}
-    if {k: st.query_params.get_all(k) for k in st.query_params} != written:
+    if query_now() != written:
         st.query_params.from_dict(address)
     st.session_state[_WRITTEN] = written

@@ -12,6 +12,12 @@ _CSS = """
 .block-container, .stMainBlockContainer { padding: 3.6rem 1.2rem 1rem 1.2rem; max-width: none; }
 .stVerticalBlock { gap: 0.5rem; }
 .stButton button, .stDownloadButton button, .stPopover button { min-height: 2rem; padding: 0.15rem 0.7rem; }
+@media (max-width: 640px) {
+  .st-key-filters, .st-key-image-row, .st-key-segment-row, .st-key-case-strip { flex-wrap: nowrap; overflow-x: auto; }
+  .st-key-filters > *, .st-key-image-row > *, .st-key-segment-row > *, .st-key-case-strip > * { flex: 0 0 auto; }
+  .scope-notice { margin-left: 0; }
+}
+.st-key-case-strip .stMarkdown, .st-key-case-strip [data-testid="stMarkdownContainer"] { margin: 0; padding: 0; }
 .st-key-case-strip p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .scope-bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.3rem 1rem; font-size: 0.86rem; }
 .scope-bar b { font-size: 1.05rem; letter-spacing: 0.01em; }

@@ -6,12 +6,14 @@ Decides defaults and costs from a CaseRef, and fetches through a Source. Does no
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from core.case import MODALITIES, TRUTH, CaseRef
+from core.case import MODALITIES, SESSION_LABELS, TRUTH, CaseRef
 from core.errors import DiskFull
 from core.imaging.nifti import Header, read_header
 from core.sources.protocol import Cancelled, Fetched, Listing, LocalFile, Report, Source, never, no_report
@@ -65,6 +67,23 @@ def choose(case: CaseRef, wanted: Sequence[str], acute_truth: bool = False) -> S
     has_truth = case.modalities is None or TRUTH in case.modalities
     same = MODALITIES[images[0]].session == MODALITIES[TRUTH].session
     return Shown(tuple(images), TRUTH if has_truth and (same or acute_truth) else None)
+
+
+def session_label(spec: str, name: str, path: Path | None = None) -> str:
+    """When an image was taken, as far as the source says.
+
+    Acute and follow-up are known of ISLES'24 (and of the sample cohort, made like it); of other data only what the
+    file's own name says.
+    """
+    if is_isles24(spec, path):
+        return SESSION_LABELS[MODALITIES[name].session]
+    named = re.search(r"ses-[A-Za-z0-9]+", path.name) if path is not None and spec.startswith("local:") else None
+    return named[0] if named else "session not stated"
+
+
+def is_isles24(spec: str, path: Path | None = None) -> bool:
+    """Whether the sessions are those of ISLES'24: ses-01 the acute CT, ses-02 the follow-up MRI."""
+    return spec == "sample" or "isles24" in spec.lower() or (path is not None and "space-ncct" in path.name)
 
 
 def cost_bytes(case: CaseRef, names: Sequence[str], cached: frozenset[str]) -> int | None:
@@ -133,7 +152,8 @@ def _copy(file: LocalFile, target: Path) -> LocalFile:
         shutil.copyfile(file.path, beside)
         beside.replace(target)
     except OSError as error:
-        beside.unlink(missing_ok=True)
+        with suppress(OSError):
+            beside.unlink()
         raise DiskFull(
             f"cannot write into {target.parent}: {error.strerror}", hint="choose a folder with room that you may write"
         ) from error

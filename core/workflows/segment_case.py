@@ -9,7 +9,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import shutil
 import sys
 import tempfile
 import uuid
@@ -18,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import BadInput, EngineError, JobCancelled, ModalityAbsent, WorkerDied
+from core.errors import BadInput, JobCancelled, ModalityAbsent, WorkerDied
 from core.evaluation.records import CaseScore, ScoreJob
 from core.imaging.nifti import check_file, read_header
 from core.resources import budget
@@ -35,7 +34,6 @@ OnPhase = Callable[[str, float], None]
 ROOT = Path(__file__).resolve().parents[2]
 SCORER = (sys.executable, "-P", "-m", "core.evaluation.score")
 SCORE_TIMEOUT_S = 300.0
-KEEP_RESULTS = 200
 SCORE_BYTES_PER_VOXEL = 40.0  # measured peak of the scorer at 22 million voxels, rounded up
 
 
@@ -69,19 +67,6 @@ def fetch_inputs(
             hint="choose another case or engine",
         )
     return fetched
-
-
-def prune_results(settings: Settings, keep: int = KEEP_RESULTS) -> int:
-    """Remove the oldest results beyond `keep`; returns how many went. They can be computed again."""
-    root = settings.cache_dir / "results"
-    try:
-        folders = sorted((p for p in root.iterdir() if p.is_dir()), key=lambda p: p.stat().st_mtime)
-    except OSError:
-        return 0
-    old = folders[: max(0, len(folders) - keep)]
-    for folder in old:
-        shutil.rmtree(folder, ignore_errors=True)
-    return len(old)
 
 
 def given_inputs(engine: EngineInfo, paths: Mapping[str, Path]) -> dict[str, LocalFile]:
@@ -122,34 +107,6 @@ def admit(settings: Settings, what: str, predicted_mb: float) -> budget.Decision
     decision = budget.decide(predicted_mb, memory.used_mb, memory.limit_mb)
     budget.require(what, decision)
     return decision
-
-
-def result_folder(
-    settings: Settings, engine: EngineInfo, parameters: Mapping[str, float], sha256: Sequence[str]
-) -> Path:
-    """Where the result of exactly these inputs, engine version and parameters lies."""
-    recipe = [engine.name, engine.version, sorted(engine.settle(parameters).items()), list(sha256)]
-    return settings.cache_dir / "results" / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:32]
-
-
-def earlier_result(folder: Path) -> JobResult | None:
-    """The finished result in that folder, if there is one and all its files are still there."""
-    try:
-        result = JobResult.from_json((folder / "result.json").read_text(encoding="utf-8"))
-    except (EngineError, OSError, ValueError):
-        return None
-    files = (result.mask, result.core, result.probability, result.sidecar)
-    return result if all(f is None or f.is_file() for f in files) else None
-
-
-def remember(folder: Path, result: JobResult) -> None:
-    """Note a finished result in its folder, for `earlier_result`. A full disk only costs the memory of it."""
-    beside = folder / f".result.{uuid.uuid4().hex}.part"
-    try:
-        beside.write_text(result.to_json(), encoding="utf-8")
-        beside.replace(folder / "result.json")
-    except OSError:
-        beside.unlink(missing_ok=True)
 
 
 def segment(

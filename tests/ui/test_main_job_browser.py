@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.hubserver.server import HubServer
+from tests.real_case import real_case
 from tests.ui.browser import ROOT, StreamlitServer, launch
 from tests.ui.hub_world import hub_with_heads
 
@@ -120,7 +122,12 @@ def test_switching_to_acute_ct_shows_its_session(app: StreamlitServer, page: Pag
 
 def test_segment_runs_and_tells_the_dice(app: StreamlitServer, page: Page) -> None:
     page.goto(f"{app.url}segment?case=sub-stroke0014")
-    page.get_by_role("button", name=re.compile("^.*Run ")).click(timeout=WAIT)
+    get = page.get_by_role("button", name="Get the images")
+    run = page.get_by_role("button", name="Run", exact=False)
+    expect(get.or_(run).first).to_be_visible(timeout=WAIT)
+    if get.count():
+        get.click()
+    run.click(timeout=WAIT)
     dice = page.locator(".scope-figure", has_text="Dice").first
     dice.wait_for(timeout=WAIT)
     value = float(dice.locator("b").inner_text())
@@ -130,6 +137,40 @@ def test_segment_runs_and_tells_the_dice(app: StreamlitServer, page: Page) -> No
     with page.expect_download() as download:
         page.get_by_role("button", name="Mask .nii.gz").click()
     assert download.value.suggested_filename.endswith("_mask.nii.gz")
+
+
+def test_back_leads_from_a_case_to_its_list(app: StreamlitServer, page: Page) -> None:
+    page.goto(f"{app.url}cases")
+    expect(page.get_by_text("149 of 149 cases")).to_be_visible(timeout=WAIT)
+    box = page.locator('[data-testid="stDataFrame"]').bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 18, box["y"] + 38 + 17)
+    page.wait_for_url("**case=sub-stroke0001*", timeout=WAIT)
+    attributes(page)
+    page.go_back()
+    expect(page.get_by_text("149 of 149 cases")).to_be_visible(timeout=WAIT)
+    assert "case=" not in page.url
+
+
+def test_the_real_case_lies_the_right_way_round(browser: Browser, tmp_path: Path) -> None:
+    dwi, _ = real_case()
+    env = {
+        "STROKESCOPE_SOURCE": f"local:{dwi.parent}",
+        "STROKESCOPE_CACHE_DIR": str(tmp_path / "cache"),
+        "STROKESCOPE_STATE_DIR": str(tmp_path / "state"),
+    }
+    with StreamlitServer(ROOT / "Home.py", env, tmp_path) as server:
+        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page.goto(server.url)
+        page.get_by_role("button", name="Show me a case").click()
+        seen = attributes(page)
+        assert seen["dims"] == "112x112x73|112x112x73"
+        for panel in json.loads(seen["edges"]):
+            assert {(tile["left"], tile["right"]) for tile in panel if tile["plane"] == "Axial"} == {("R", "L")}
+        assert all(share > 0.1 for share in lit_shares(page))
+        adc = float(seen["values"].split("|")[1])
+        assert 100 < adc < 4000  # shown in 10⁻⁶ mm²/s although the file is in 10⁻³
+        page.context.close()
 
 
 def test_a_case_that_fails_leaves_no_old_image(app: StreamlitServer, page: Page) -> None:

@@ -11,6 +11,7 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.sources.sample import SampleSource
 from core.ui.messages import NOTICE
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -143,7 +144,8 @@ def test_segment_runs_scores_and_offers_the_mask(world: Path) -> None:
     assert [o["kind"] for o in shown["view"]["overlays"]] == ["labels3"]
     assert len(app.get("download_button")) == 2
     again = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
-    assert "Computed before" in words(again)
+    assert "Made in" in words(again)
+    assert not [b for b in again.button if b.key == "run"]
 
 
 def test_resources_shows_ram_and_disk(world: Path) -> None:
@@ -181,3 +183,37 @@ def test_a_case_of_a_dead_hub_fails_where_the_image_would_be(world: Path, monkey
 def test_the_app_never_loads_torch(world: Path) -> None:
     page(open_app(source="sample", case="sample-01"), "2_Segment.py")
     assert not {"torch", "monai"} & set(sys.modules)
+
+
+def test_a_space_opens_no_folders(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPACE_ID", "someone/space")
+    app = open_app().run()
+    app.text_input[0].input("local:/etc")
+    next(b for b in app.button if b.label == "Open").click().run()
+    assert not app.exception
+    assert "same machine" in words(app)
+    assert "local" not in str(app.query_params["source"])
+
+
+def test_parameters_and_filters_survive_a_change_of_page(world: Path) -> None:
+    app = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
+    app.number_input(key="p-adc_core").set_value(600.0).run()
+    app.switch_page(str(ROOT / "pages" / "3_Resources.py")).run()
+    app.switch_page(str(ROOT / "pages" / "2_Segment.py")).run()
+    assert app.number_input(key="p-adc_core").value == 600.0
+
+
+def test_a_folder_of_ones_own_is_not_called_follow_up(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = world / "cases" / "c1"
+    folder.mkdir(parents=True)
+    made = SampleSource(world / "made").fetch("sample-01", ["dwi", "adc", "lesion_mask"]).files
+    for name, file in made.items():
+        (folder / f"{name}.nii.gz").write_bytes(file.path.read_bytes())
+    monkeypatch.setenv("STROKESCOPE_SOURCE", f"local:{world / 'cases'}")
+    st.cache_resource.clear()
+    app = page(open_app(case="c1"), "1_Cases.py")
+    shown = viewer(app)
+    assert shown is not None
+    assert {p["session"] for p in shown["view"]["panels"]} == {"session not stated"}
+    assert [o["label"] for o in shown["view"]["overlays"]] == ["truth"]
+    assert shown["view"]["synthetic"] is True  # the files themselves say so

@@ -12,6 +12,7 @@ from core.imaging.nifti import write_volume
 from core.imaging.volume import Volume
 from core.resources.budget import decide
 from core.segmentation.engine import load_engine
+from core.segmentation.kept import Results
 from core.settings import Settings, load_settings
 from core.sources.local import LocalSource
 from core.sources.sample import SampleSource
@@ -35,30 +36,28 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleSource:
 def test_segment_score_and_remember(settings: Settings, sample: SampleSource) -> None:
     fetched = flow.fetch_inputs(sample, "sample-05", ENGINE, ("lesion_mask",))
     inputs = {n: fetched.files[n] for n in ENGINE.inputs}
-    shas = [f.sha256 for _, f in sorted(inputs.items())]
-    folder = flow.result_folder(settings, ENGINE, {}, shas)
-    assert flow.earlier_result(folder) is None
+    digests = [f.sha256 for _, f in sorted(inputs.items())]
+    results = Results(settings.cache_dir)
+    folder = results.folder(ENGINE, {}, digests, "sample-05", "sample")
+    assert results.find(folder) is None
     phases: list[float] = []
     done = flow.segment(settings, ENGINE, inputs, {}, folder, "sample-05", "sample", lambda _, f: phases.append(f))
     assert phases == sorted(phases)
     assert done.mask.parent == folder
-    flow.remember(folder, done)
-    assert flow.earlier_result(folder) == done
-    assert flow.result_folder(settings, ENGINE, {"min_volume": 1.0}, shas) != folder
-    assert flow.result_folder(settings, ENGINE, {"min_volume": 0.03}, shas) == folder
+    results.keep(folder, done)
+    assert results.find(folder) == done
     scored = flow.score(settings, done.mask, fetched.files["lesion_mask"].path, folder / "scores" / "o.nii.gz")
     assert scored.score.dice > 0.7
     assert scored.overlap.is_file()
     done.mask.unlink()
-    assert flow.earlier_result(folder) is None
+    assert results.find(folder) is None
 
 
-def test_only_the_newest_results_stay(settings: Settings) -> None:
-    root = settings.cache_dir / "results"
-    for n in range(5):
-        (root / f"r{n}").mkdir(parents=True)
-    assert flow.prune_results(settings, keep=2) == 3
-    assert len(list(root.iterdir())) == 2
+def test_a_sidecar_names_no_folder_of_this_machine(settings: Settings, sample: SampleSource, tmp_path: Path) -> None:
+    fetched = flow.fetch_inputs(sample, "sample-02", ENGINE)
+    done = flow.segment(settings, ENGINE, dict(fetched.files), {}, tmp_path / "out", "c1", "local:/home/jane-doe/cases")
+    assert "jane-doe" not in done.sidecar.read_text()
+    assert str(tmp_path) not in done.sidecar.read_text()
 
 
 def test_a_case_without_adc_is_refused(tmp_path: Path, sample: SampleSource) -> None:

@@ -24,7 +24,6 @@ SHINE = 5.0  # ln(DWI ratio) over the ADC drop at b = 1000 s/mm2: more is T2, pi
 PARTIAL = 1.25  # of adc_max: a bright voxel beside an accepted lesion may share its volume with CSF
 SHINE_ML = 0.2  # smaller bright pieces are partial volumes of grey matter and CSF
 TERRITORY_ML = 1.0  # the coarse channel does not see smaller
-SKIN_MM = 3.0  # depth of the brain's rim
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,130 @@
+"""The jobs behind the Segment page: one question, its result, its score. Draws progress and failures, nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import streamlit as st
+
+from core.case import TRUTH
+from core.errors import StrokescopeError
+from core.segmentation.engine import EngineInfo
+from core.segmentation.results import JobResult
+from core.sources.protocol import Cancelled, Fetched, LocalFile, Progress, Report
+from core.ui import loaders, messages
+from core.ui.tasks import result_of
+from core.ui.waiting import outcome, retry
+from core.workflows import segment_case
+from core.workflows.segment_case import Scored
+
+
+@dataclass(frozen=True)
+class Question:
+    """One case, one engine, one set of parameters: what a result answers."""
+
+    source: str
+    case_id: str
+    engine: EngineInfo
+    parameters: Mapping[str, float]
+    fetched: Fetched
+
+    @property
+    def inputs(self) -> dict[str, LocalFile]:
+        """The images that the engine will get; never the truth."""
+        names = (*self.engine.inputs, *self.engine.optional)
+        return {n: self.fetched.files[n] for n in names if n in self.fetched.files}
+
+    @property
+    def truth(self) -> LocalFile | None:
+        """The ground truth, if the case has one."""
+        return self.fetched.files.get(TRUTH)
+
+    @property
+    def folder(self) -> Path:
+        """Where the answer lies."""
+        digests = [f.sha256 for _, f in sorted(self.inputs.items())]
+        return loaders.results().folder(self.engine, self.parameters, digests, self.case_id, self.source)
+
+
+def known_result(question: Question) -> JobResult | None:
+    """The finished result, if there is one. Never waits."""
+    found = loaders.results().find(question.folder)
+    if found is None:
+        key = ("job", str(question.folder))
+        task = loaders.jobs().get(key)
+        if task is not None and task.state == "done":
+            loaders.jobs().drop(key)  # somebody removed its files
+    return found
+
+
+def known_score(question: Question, result: JobResult) -> Scored | None:
+    """The finished score, if there is one. Never waits."""
+    task = None if question.truth is None else loaders.jobs().get(_score_key(result, question.truth))
+    if task is None or task.state != "done":
+        return None
+    found: Scored = result_of(task)
+    return found if found.overlap.is_file() else None
+
+
+def ask(question: Question) -> None:
+    """The Run button with its price; once pressed, the progress, and a new run of the page when the answer is there."""
+    engine, folder = question.engine, question.folder
+    voxels = segment_case.voxels_of(question.inputs[engine.inputs[0]].path)
+    needs, seconds = engine.predict_memory_mb(voxels), engine.predict_seconds(voxels)
+    asked = st.session_state.setdefault("asked", set())
+    if str(folder) not in asked:
+        st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch",
+                  on_click=asked.add, args=(str(folder),))  # fmt: skip
+        st.caption(f"Needs about {needs / 1000:.1f} GB of RAM and {max(1, seconds):.0f} s on one core.")
+        return
+
+    def work(report: Report, cancelled: Cancelled) -> JobResult:
+        def phase(name: str, fraction: float) -> None:
+            report(Progress(name, int(1000 * fraction), 1000))
+
+        with loaders.cache().lease(file.path for file in question.inputs.values()):
+            found = segment_case.segment(
+                loaders.settings(), engine, question.inputs, question.parameters, folder, question.case_id,
+                question.source, phase, cancelled,
+            )  # fmt: skip
+        loaders.results().keep(folder, found)
+        return found
+
+    key = ("job", str(folder))
+    try:
+        outcome(loaders.jobs(), key, f"Segmenting {question.case_id}", work, unit="%")
+    except StrokescopeError as error:
+        messages.failure(error, "job", lambda: retry(loaders.jobs(), key))
+        return
+    if loaders.results().find(folder) is None:
+        st.error("The result could not be kept, probably because the disk is full. Free some space and run it again.")
+        return
+    st.rerun()
+
+
+def compare(question: Question, result: JobResult) -> None:
+    """Wait for the score, then draw the page anew; a failure is told instead."""
+    truth = question.truth
+    if truth is None:
+        return
+
+    def work(report: Report, cancelled: Cancelled) -> Scored:
+        overlap = question.folder / "scores" / f"overlap-{truth.sha256[:16]}.nii.gz"
+        return segment_case.score(loaders.settings(), result.mask, truth.path, overlap, cancelled)
+
+    key = _score_key(result, truth)
+    task = loaders.jobs().get(key)
+    if task is not None and task.state == "done" and not task.result.overlap.is_file():
+        loaders.jobs().drop(key)
+    try:
+        outcome(loaders.jobs(), key, "Comparing with the truth", work, unit="%")
+    except StrokescopeError as error:
+        messages.failure(error, "score", lambda: retry(loaders.jobs(), key))
+        return
+    st.rerun()
+
+
+def _score_key(result: JobResult, truth: LocalFile) -> tuple[str, str, str]:
+    return ("score", str(result.mask), truth.sha256)
