@@ -74,9 +74,9 @@ def ask(question: Question) -> None:
     voxels = segment_case.voxels_of(question.inputs[engine.inputs[0]].path)
     needs, seconds = engine.predict_memory_mb(voxels), engine.predict_seconds(voxels)
     asked = st.session_state.setdefault("asked", set())
+    st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch",
+              disabled=str(folder) in asked, on_click=asked.add, args=(str(folder),))  # fmt: skip
     if str(folder) not in asked:
-        st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch",
-                  on_click=asked.add, args=(str(folder),))  # fmt: skip
         st.caption(f"Needs about {needs / 1000:.1f} GB of RAM and {max(1, seconds):.0f} s on one core.")
         return
 

@@ -40,10 +40,9 @@ def outcome(tasks: Tasks, key: Hashable, what: str, work: Work, unit: str = "MB"
     task = tasks.start(key, what, work, me)
     if not task.wait(QUIET_S):
         box = st.empty()
-        with box.container():
-            left, right = st.columns([6, 1], vertical_alignment="center")
-            bar = left.progress(0.0, text=_line(tasks, task, unit))
-            right.button("Cancel", key=f"cancel-{hash(key)}", on_click=_stop, args=(tasks, key, me), width="stretch")
+        with box.container(horizontal=True, vertical_alignment="center"):
+            bar = st.progress(0.0, text=_line(tasks, task, unit), width="stretch")
+            st.button("Cancel", key=f"cancel-{hash(key)}", on_click=_stop, args=(tasks, key, me))
         while not task.wait(0.2):
             bar.progress(_fraction(task), text=_line(tasks, task, unit))
         box.empty()

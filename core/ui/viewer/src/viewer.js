@@ -179,11 +179,18 @@ class Viewer {
     this.describeConvention()
     view.panels.forEach((_, i) => this.showWindow(i))
     this.paintOverlay()
-    for (const pane of this.panes.slice(1)) pane.content = this.panes[0].content ??= this.panes[0].measure()
+    if (this.panes.length > 1) this.shareContent()
     const start = view.focus ?? keep
     if (start) this.goTo(start)
     else this.goTo(this.middle())
     await this.findLesions(layers, mine, !start)
+  }
+
+  // Both panes are fitted to whatever shows in either, so that neither head is cut.
+  shareContent() {
+    const ends = this.panes.map((pane) => pane.measure())
+    const both = [Math.min, Math.max].map((pick) => [0, 1, 2].map((a) => pick(...ends.flat().map((corner) => corner[a]))))
+    for (const pane of this.panes) pane.content = both
   }
 
   // The factor to displayed values, and the unit that they then have.
