@@ -45,6 +45,10 @@ def _note(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
+def _note_phase(name: str, fraction: float) -> None:
+    _note(f"{name}: {100 * fraction:.0f} %")
+
+
 def _say(payload: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterator[str]]) -> None:
     if as_json:
         print(json.dumps(payload, allow_nan=False))
@@ -174,10 +178,7 @@ def segment(
             spec = opened.spec
             inputs = dict(segment_case.fetch_inputs(opened, case, info, report=_watch()).files)
 
-    def phase(name: str, fraction: float) -> None:
-        _note(f"{name}: {100 * fraction:.0f} %")
-
-    done = segment_case.segment(settings, info, inputs, parameters, out, case, spec, phase)
+    done = segment_case.segment(settings, info, inputs, parameters, out, case, spec, _note_phase)
 
     def lines() -> Iterator[str]:
         core = "–" if done.core_volume_ml is None else f"{done.core_volume_ml:.2f} ml"

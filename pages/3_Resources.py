@@ -4,4 +4,4 @@ from __future__ import annotations
 
 from core.ui import loaders, resources_view
 
-resources_view.draw(loaders.settings(), loaders.sampler(), loaders.cache())
+resources_view.draw(loaders.settings(), loaders.sampler(), loaders.cache(), loaders.results())

@@ -170,14 +170,7 @@ def run_child(
     Raises:
         OSError: the program could not be started. Whatever a callback raises ends the child and comes through.
     """
-    process = subprocess.Popen(
-        list(argv),
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        env=dict(child_env() if env is None else env),
-        start_new_session=True,
-    )
+    process = _start(argv, child_env() if env is None else env)
     watch, listener = _Watch(process, time.monotonic()), _Listener(on_line)
     try:
         if on_start is not None:
@@ -194,6 +187,11 @@ def run_child(
     tail = listener.tail.decode("utf-8", "replace")
     seconds = time.monotonic() - watch.started
     return ChildEnd(code, -code if code < 0 else None, tail, watch.peak_mb, watch.cancelled, watch.timed_out, seconds)
+
+
+def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
+    nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
+    return subprocess.Popen(list(argv), stdin=nothing, stdout=pipe, stderr=pipe, env=dict(env), start_new_session=True)
 
 
 def _listen(watch: _Watch, listener: _Listener, cancelled: Callable[[], bool], timeout_s: float | None) -> None:

@@ -72,8 +72,7 @@ def serve(
         command: what to run instead of Streamlit (tests).
         announce: where the line with the address goes; stdout by default.
 
-    Returns:
-        The app's return code, 128 + signal when a signal ended it.
+    Returns the app's return code, 128 + signal when a signal ended it.
 
     Raises:
         PortInUse: something else listens on the port.
@@ -89,8 +88,7 @@ def serve(
             LOG.info("the app ended: %s (%s)", ending.class_, ", ".join(ending.evidence))
             if stop.is_set() or code in CLEAN_CODES:
                 return exit_code(code)
-            now = time.monotonic()
-            pause = patience.pause_s(restarts, now)
+            pause = patience.pause_s(restarts, now := time.monotonic())
             if pause is None:
                 LOG.error("the app died %d times in a row; not started again", len(restarts) + 1)
                 return exit_code(code)

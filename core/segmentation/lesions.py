@@ -43,20 +43,29 @@ def lesion_rows(
         part = labels[local] == label
         start = [b.start + s.start for b, s in zip(box, local, strict=True)]
         points = world(mask.affine, np.argwhere(part) + np.array(start))
-        centre = points[np.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]
         inside = values[local][part] if values is not None else np.empty(0, np.float32)
         inside = inside[inside > 0]
-        rows.append(
-            LesionRow(
-                index=rank,
-                side=side(centre, midplane),
-                volume_ml=float(sizes[label]) * mask.voxel_ml,
-                centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
-                max_diameter_mm=largest_diameter(points),
-                mean_adc=float(inside.mean(dtype=np.float64)) * float(adc_scale or 0) if inside.size else None,
-            )
-        )
+        mean = float(inside.mean(dtype=np.float64)) * float(adc_scale or 0) if inside.size else None
+        rows.append(_row(rank, points, float(sizes[label]) * mask.voxel_ml, mean, midplane))
     return tuple(rows)
+
+
+def _row(
+    rank: int,
+    points: NDArray[np.float64],
+    volume_ml: float,
+    mean_adc: float | None,
+    midplane: tuple[float, float, float, float] | None,
+) -> LesionRow:
+    centre = points[np.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]
+    return LesionRow(
+        index=rank,
+        side=side(centre, midplane),
+        volume_ml=volume_ml,
+        centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
+        max_diameter_mm=largest_diameter(points),
+        mean_adc=mean_adc,
+    )
 
 
 def side(point: NDArray[np.float64], midplane: tuple[float, float, float, float] | None) -> str:

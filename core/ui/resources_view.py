@@ -19,8 +19,8 @@ from core.resources.probe import Sampler
 from core.resources.processes import supervised
 from core.resources.reading import Reading
 from core.resources.runs import PreviousRun, previous_run
+from core.segmentation.kept import Results
 from core.settings import Settings
-from core.ui import loaders
 from core.ui.charts import cpu_chart, memory_chart
 from core.ui.diagnostics import diagnostics, settings_in_force
 from core.ui.gauges import CSS, disk_gauge, gauge_html, memory_gauge, size
@@ -39,7 +39,7 @@ _ENDINGS = {
 }
 
 
-def draw(settings: Settings, sampler: Sampler, cache: Cache) -> None:
+def draw(settings: Settings, sampler: Sampler, cache: Cache, results: Results) -> None:
     """Draw the whole page body."""
     gauges(sampler)
     chart, table = st.columns([3, 2], gap="large")
@@ -56,7 +56,7 @@ def draw(settings: Settings, sampler: Sampler, cache: Cache) -> None:
         _settings(settings)
     with right:
         st.subheader("Cache")
-        _cache(cache, sampler)
+        _cache(cache, results, sampler)
     _download(settings, sampler, before)
 
 
@@ -180,11 +180,11 @@ def cache_rows(entries: Iterable[CacheEntry]) -> list[dict[str, object]]:
     return sorted(rows, key=lambda row: (-float(str(row["MB"])), str(row["case"])))
 
 
-def _cache(cache: Cache, sampler: Sampler) -> None:
+def _cache(cache: Cache, results: Results, sampler: Sampler) -> None:
     freed = st.session_state.pop("resources-freed", None)
     if freed is not None:
         st.success(f"Removed {size(freed, binary=False)}.")
-    entries, kept = cache.entries(), loaders.results().entries()
+    entries, kept = cache.entries(), results.entries()
     if not entries and not kept:
         st.caption("The cache is empty. Images that you open are kept here, so that opening them again costs nothing.")
         return
@@ -197,7 +197,9 @@ def _cache(cache: Cache, sampler: Sampler) -> None:
     what = f"{len(entries)} images and {len(kept)} segmentations ({total})"
     st.warning(f"Remove {what}? Cases that are open, by anyone, have to be fetched again.")
     with st.container(horizontal=True):
-        st.button("Remove them", key="resources-clear-yes", on_click=_clear, args=(cache, sampler), type="primary")
+        st.button(
+            "Remove them", key="resources-clear-yes", on_click=_clear, args=(cache, results, sampler), type="primary"
+        )
         st.button("Keep them", key="resources-clear-no", on_click=_ask, args=(False,))
 
 
@@ -205,9 +207,9 @@ def _ask(wanted: bool) -> None:
     st.session_state[_CONFIRM] = wanted
 
 
-def _clear(cache: Cache, sampler: Sampler) -> None:
+def _clear(cache: Cache, results: Results, sampler: Sampler) -> None:
     st.session_state[_CONFIRM] = False
-    st.session_state["resources-freed"] = cache.clear() + loaders.results().clear()
+    st.session_state["resources-freed"] = cache.clear() + results.clear()
     sampler.refresh()
 
 

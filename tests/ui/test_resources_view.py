@@ -26,6 +26,7 @@ def page(folder: str) -> None:
     from core.hub.cache import Cache
     from core.resources.disk import Usage
     from core.resources.probe import Sampler
+    from core.segmentation.kept import Results
     from core.settings import Settings
     from core.ui import resources_view
 
@@ -34,7 +35,7 @@ def page(folder: str) -> None:
     if "sampler" not in st.session_state:
         st.session_state.sampler = Sampler(settings, measure=lambda s: Usage(2_000_000, 1_000_000), gpus=lambda: ())
         st.session_state.sampler.refresh()
-    resources_view.draw(settings, st.session_state.sampler, Cache(settings.cache_dir))
+    resources_view.draw(settings, st.session_state.sampler, Cache(settings.cache_dir), Results(settings.cache_dir))
 
 
 @pytest.fixture
@@ -48,6 +49,13 @@ def keep_images(folder: Path) -> list[Path]:
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(b"x" * 1000)
     return paths
+
+
+def keep_a_result(folder: Path) -> Path:
+    path = folder / "cache" / "results" / "abc" / "mask.nii.gz"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"x" * 1000)
+    return path
 
 
 def shown(app: AppTest) -> str:
@@ -80,9 +88,9 @@ def test_the_supervisor_is_said(app: AppTest, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_cache_is_cleared_in_two_steps(app: AppTest, tmp_path: Path) -> None:
-    paths = keep_images(tmp_path)
+    paths = [*keep_images(tmp_path), keep_a_result(tmp_path)]
     app.run()
-    assert "4 images, 4.00 kB" in shown(app)
+    assert "4 images and 1 segmentations, 5.00 kB" in shown(app)
     app.button(key="resources-clear").click().run()
     assert all(path.exists() for path in paths)
     app.button(key="resources-clear-no").click().run()
@@ -91,7 +99,7 @@ def test_the_cache_is_cleared_in_two_steps(app: AppTest, tmp_path: Path) -> None
     app.button(key="resources-clear-yes").click().run()
     assert not app.exception
     assert not any(path.exists() for path in paths)
-    assert "Removed 4.00 kB." in shown(app)
+    assert "Removed 5.00 kB." in shown(app)
     assert "The cache is empty." in shown(app)
     app.run()
     assert "Removed" not in shown(app)

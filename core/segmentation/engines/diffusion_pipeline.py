@@ -78,9 +78,10 @@ def run(inputs: Mapping[str, Volume], settled: Mapping[str, float], phase: Phase
     mask = probability >= 0.5
     phase("Measuring the core", 0.9)
     core = core_of(mask, dwi, adc, aligned, rules.adc_core / head.scale)
+    ratio = float(evidence.ratio[verdict.lesion].mean()) if verdict.lesion.any() else 0.0
     findings = Findings(
         verdict=verdict,
-        lesion_ratio=float(evidence.ratio[verdict.lesion].mean()) if verdict.lesion.any() else 0.0,
+        lesion_ratio=ratio,
         background_adc=evidence.background_adc,
         correlation=plane.correlation,
         adc_scale=head.scale,
@@ -89,14 +90,8 @@ def run(inputs: Mapping[str, Volume], settled: Mapping[str, float], phase: Phase
         empty=not mask.any(),
     )
     phase("Done", 1.0)
-    return Segmentation(
-        mask=Mask(mask, dwi.affine),
-        probability=probability,
-        core=Mask(core, dwi.affine),
-        warnings=sentences(findings),
-        adc_scale=head.scale,
-        midplane=plane.equation,
-    )
+    lesion, inner = Mask(mask, dwi.affine), Mask(core, dwi.affine)
+    return Segmentation(lesion, probability, inner, sentences(findings), adc_scale=head.scale, midplane=plane.equation)
 
 
 def check(inputs: Mapping[str, Volume], rules: Rules) -> tuple[Volume, Volume]:
