@@ -12,7 +12,7 @@ run: $(VENV)/.run viewer
 
 test: check viewer
 	$(BIN)/python tools/browser.py
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .
