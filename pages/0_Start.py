@@ -69,6 +69,8 @@ def _cost(spec: str, case_id: str | None) -> None:
         return
     source = loaders.source(spec)
     task = loaders.fetches().start(("case", spec, case_id), "reading", lambda report, cancelled: source.case(case_id))
+    if task.state == "failed":
+        return  # the price is not known; the case itself tells why when it is opened
     told = "…"
     if task.state == "done":
         case: CaseRef = result_of(task)

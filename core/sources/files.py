@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from core.case import MODALITIES, CaseRef, check_case_id
+from core.case import CaseRef, check_case_id
 from core.errors import CaseNotFound, HubCorrupt
 from core.hub.cache import Key
-from core.hub.client import Hub, RemoteFile, answer_time
+from core.hub.client import Hub, RemoteFile
 from core.hub.draft import Promise
 from core.hub.fetch import Advance, Fetcher, OpenDraft, Want
 from core.hub.ranges import Line, copy_whole
+from core.sources.dataset import HubDataset
 from core.sources.naming import choose
 from core.sources.protocol import Cancelled, Fetched, Listing, LocalFile, Progress, Report, never, no_report
 
@@ -38,28 +39,16 @@ def group(files: Sequence[RemoteFile]) -> dict[str, dict[str, RemoteFile]]:
     }
 
 
-class HubFilesSource:
+class HubFilesSource(HubDataset):
     """One dataset at one commit; keeps the Source contract.
 
     Args:
         files: the commit's whole tree.
     """
 
-    synthetic = False
-
     def __init__(self, hub: Hub, repo: str, commit: str, files: Sequence[RemoteFile], fetcher: Fetcher) -> None:
-        self._hub, self._repo, self._commit, self._fetcher = hub, repo, commit, fetcher
+        super().__init__(hub, repo, commit, fetcher)
         self._cases: Mapping[str, Mapping[str, RemoteFile]] = group(files)
-
-    @property
-    def spec(self) -> str:
-        """`hub:owner/name@<40 hex>`."""
-        return f"hub:{self._repo}@{self._commit}"
-
-    @property
-    def title(self) -> str:
-        """For the screen."""
-        return f"{self._repo} on the Hub"
 
     def listing(self) -> Listing:
         """The cases; all that can be known is known."""
@@ -106,15 +95,7 @@ class HubFilesSource:
     def cached(self, case_id: str) -> frozenset[str]:
         """Modalities of the case that are on disk. Raises CaseNotFound."""
         self._images(case_id)
-        return self._fetcher.cache.held([Key(self._repo, self._commit, case_id, name) for name in MODALITIES])
-
-    def check(self) -> float | None:
-        """Seconds the Hub took to answer.
-
-        Raises:
-            HubError, within 5 s.
-        """
-        return answer_time(self._hub, self._repo, self._commit)
+        return self._held(case_id)
 
     def _images(self, case_id: str) -> Mapping[str, RemoteFile]:
         check_case_id(case_id)

@@ -13,12 +13,13 @@ from core.case import MODALITIES, CaseRef, Clinical, check_case_id, in_screen_or
 from core.errors import HubCorrupt
 from core.hub.cache import Key
 from core.hub.catalog import Catalog, Entry
-from core.hub.client import Hub, RemoteFile, answer_time
+from core.hub.client import Hub, RemoteFile
 from core.hub.fetch import Advance, Fetcher, OpenDraft, Want
 from core.hub.footer import Image, Scalar
 from core.hub.images import pull_images
 from core.hub.policy import Policy
 from core.hub.ranges import Line
+from core.sources.dataset import HubDataset
 from core.sources.naming import modality_of
 from core.sources.protocol import (
     Cancelled,
@@ -32,24 +33,12 @@ from core.sources.protocol import (
 )
 
 
-class ParquetSource:
+class ParquetSource(HubDataset):
     """One dataset at one commit; keeps the Source contract."""
 
-    synthetic = False
-
     def __init__(self, hub: Hub, repo: str, commit: str, catalog: Catalog, fetcher: Fetcher) -> None:
-        self._hub, self._repo, self._commit = hub, repo, commit
-        self._catalog, self._fetcher = catalog, fetcher
-
-    @property
-    def spec(self) -> str:
-        """`hub:owner/name@<40 hex>`."""
-        return f"hub:{self._repo}@{self._commit}"
-
-    @property
-    def title(self) -> str:
-        """For the screen."""
-        return f"{self._repo} on the Hub"
+        super().__init__(hub, repo, commit, fetcher)
+        self._catalog = catalog
 
     def listing(self) -> Listing:
         """The cases; without a bundled manifest this reads the footers that are not on disk yet.
@@ -118,15 +107,7 @@ class ParquetSource:
     def cached(self, case_id: str) -> frozenset[str]:
         """Modalities of the case that are on disk. Raises CaseNotFound where the list of cases is known."""
         self._catalog.check_listed(case_id)
-        return self._fetcher.cache.held([Key(self._repo, self._commit, case_id, name) for name in MODALITIES])
-
-    def check(self) -> float | None:
-        """Seconds the Hub took to answer.
-
-        Raises:
-            HubError, within 5 s.
-        """
-        return answer_time(self._hub, self._repo, self._commit)
+        return self._held(case_id)
 
     def _pull(self, line: Line, entry: Entry, names: Sequence[str], open_draft: OpenDraft, advance: Advance) -> None:
         file = RemoteFile(self._repo, self._commit, entry.shard.path, entry.shard.size)

@@ -6,6 +6,7 @@ Never leaves another case's image on screen: what is drawn is keyed by the case,
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlencode
 
@@ -41,9 +42,12 @@ def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]
     if not shown.images:
         st.warning(f"{case_id} has no image that can be shown. Choose another case.")
         return
+    here = source.cached(case_id)
     fetched = get(source, case_id, shown.names, shown.images)
     if fetched is None:
         return
+    if costs_network(source) and not set(fetched.files) <= here and set(fetched.files) <= source.cached(case_id):
+        st.rerun()  # the prices on the buttons were drawn before the fetch
     there = tuple(n for n in shown.images if n in fetched.files)
     gone = [MODALITIES[n].label for n in shown.names if n in fetched.absent]
     if gone:
@@ -121,8 +125,9 @@ def _strip(case_id: str, case: CaseRef | None, ids: Sequence[str]) -> None:
 
 
 def link_here() -> str:
-    """The address that restores this view; on a Space the outer page's, because only that one can be shared."""
-    query = urlencode(state.to_address(state.current()))
+    """The address that restores this view, with its source, wherever the app is served."""
+    place = state.current()
+    query = urlencode(state.to_address(replace(place, source=place.source or loaders.settings().source)))
     base = (st.context.url or "").partition("?")[0]
     return f"{base}?{query}"
 

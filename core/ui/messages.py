@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import logging
+import traceback
 from collections.abc import Callable
+from pathlib import Path
 
 import streamlit as st
 
 from core.case import CaseRef
 from core.errors import HubError, StrokescopeError
 
+LOG = logging.getLogger("strokescope.app")
 NOTICE = "Research use only, not a medical device"
 
 
@@ -61,3 +65,12 @@ def _sentence(error: StrokescopeError) -> str:
 def _capital(text: str) -> str:
     text = text.rstrip(".")
     return text[:1].upper() + text[1:]
+
+
+def surprise(error: Exception) -> bool:
+    """A fault of ours: a sentence on screen, and its place in the log; not its message, which may name files."""
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    LOG.error("a page failed: %s at %s", type(error).__name__, where)
+    st.error("Something went wrong here. Reload the page; if it happens again, send the diagnostics from Resources.")
+    return True

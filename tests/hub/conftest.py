@@ -50,9 +50,15 @@ def settings_for(server: HubServer, folder: Path, **more: object) -> Settings:
     return Settings.model_validate({"HF_ENDPOINT": server.url, "STROKESCOPE_CACHE_DIR": folder, **more})
 
 
-def source_on(server: HubServer, folder: Path, repo: str = REPO, revision: str | None = COMMIT) -> Source:
+def source_on(
+    server: HubServer,
+    folder: Path,
+    repo: str = REPO,
+    revision: str | None = COMMIT,
+    policies: Policies = IMPATIENT,
+) -> Source:
     """The repository as a source with its cache in the folder."""
-    return open_hub(repo, revision, settings_for(server, folder), Cache(folder), IMPATIENT)
+    return open_hub(repo, revision, settings_for(server, folder), Cache(folder), policies)
 
 
 def drafts(folder: Path) -> list[Path]:

@@ -116,6 +116,7 @@ def hub_requests(hub: HubServer) -> list[str]:
 def test_switching_to_acute_ct_shows_its_session(app: StreamlitServer, page: Page) -> None:
     page.goto(f"{app.url}cases?case=sub-stroke0014&modality=ncct,tmax")
     attributes(page)
+    expect(page.get_by_role("radio", name=re.compile("^NCCT$"))).to_be_visible(timeout=WAIT)  # paid: no price any more
     expect(page.get_by_text("acute CT, day 0").first).to_be_visible()
     assert all(share > 0.1 for share in lit_shares(page))
 
@@ -225,3 +226,15 @@ def test_a_slow_fetch_shows_its_bytes_and_can_be_cancelled(
         leftovers = [p for p in (tmp_path / "cache").rglob("*") if p.name.startswith(".") and p.is_file()]
         assert leftovers == []
         page.context.close()
+
+
+def test_an_unforeseen_fault_is_one_sentence_and_names_no_file(browser: Browser, tmp_path: Path) -> None:
+    with StreamlitServer(Path(__file__).with_name("surprise_app.py"), {}, tmp_path) as server:
+        page = browser.new_context().new_page()
+        page.goto(server.url)
+        expect(page.get_by_text("Something went wrong here")).to_be_visible(timeout=WAIT)
+        assert "jane-doe" not in page.inner_text("body")
+        assert "Traceback" not in page.inner_text("body")
+        page.context.close()
+        said = server.log()
+    assert "a page failed: ZeroDivisionError at surprise_page.py:3" in said
