@@ -23,6 +23,9 @@ check: $(VENV)/.dev
 stress: $(VENV)/.dev viewer
 	$(BIN)/python -m pytest -m stress --timeout 3600
 
+benchmark: $(VENV)/.benchmark
+	$(BIN)/python -m benchmarks.hub
+
 viewer: $(VENV)/.run
 	@$(BIN)/python tools/build_viewer.py
 
@@ -36,6 +39,11 @@ $(VENV)/.run: requirements.txt | $(VENV)/bin/python
 
 $(VENV)/.dev: requirements-dev.txt $(VENV)/.run
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+# The pins of requirements.txt are in the same call: pip refuses rather than moves one.
+$(VENV)/.benchmark: benchmarks/requirements.txt $(VENV)/.run
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r benchmarks/requirements.txt
 	@touch $@
 
 clean:

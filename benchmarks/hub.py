@@ -1,139 +1,176 @@
-"""What one case costs: ours beside what users would do instead, on a shard of real size.
+"""What reading the Hub costs: ours beside what users would do instead, and beside the floor, in one run.
 
-    python -m benchmarks.hub [--wan]
+    python -m benchmarks.hub [--quick | --repeats N] [--line loopback|WAN] [--only WORD …] [--json FILE]
 
-Each way runs in a process of its own against the test Hub; the columns are MB served, requests the server saw (those
-to the second origin included), seconds, and peak RSS of the process. `--wan`: 80 ms a request, 12.5 MB/s, 302 to a
-second origin.
+On a shard of real size and on 149 shards, from two test Hubs: one on loopback, and one with 80 ms a request, 12.5 MB/s
+for each answer and a 302 to a second origin ("WAN"). Each way runs in a process of its own with an empty folder; ways
+and lines take turns within a repeat, so that noise of the machine meets all of them, and each way's answer is held
+against the truth. Seconds are of the work alone: no interpreter start, no imports. `load_dataset` needs `datasets`:
+`make benchmark` installs it.
 """
 
 from __future__ import annotations
 
 import argparse
-import re
+import importlib.util
+import os
+import random
+import shutil
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Iterator, Sequence
+from importlib.metadata import version
 from pathlib import Path
 
-from core.hub.cache import Cache
-from core.hub.footer import footer_start, parse_footer
-from core.settings import PINNED_REPO, PINNED_REVISION, Settings
-from core.sources.hub import open_hub
-from tests.hubserver import HubServer
-from tests.hubserver.shards import IMAGES, Case, isles24, nifti, shard
+from benchmarks.hub_lanes import LANES, WAYS, Lane
+from benchmarks.hub_report import Run, as_json, brief, detailed, judged, rows_of, targets_of
+from benchmarks.hub_task import Result, Task
+from benchmarks.hub_world import World, world
 
-CASE, NAMES = "sub-stroke0001", ("dwi", "adc", "lesion_mask")
-PATH = "data/train-00000-of-00149.parquet"
-MB = {"ncct": 18.0, "cta": 45.0, "ctp": 100.0, "tmax": 4.0, "mtt": 5.0, "cbf": 5.0, "cbv": 5.0, "dwi": 3.6, "adc": 3.9}
-
-
-def real_size_shard() -> bytes:
-    """One row of noise, about 190 MB; DWI, ADC and lesion 7.7 MB together."""
-    slices = {name: max(1, round(MB.get(name, 0.2) * 1e6 / 65536)) for name in IMAGES}
-    images = {name: nifti(i, (256, 256, slices[name])) for i, name in enumerate(IMAGES)}
-    return shard([Case(CASE, images, {"age": 70.0, "sex": "F"})])
+ROOT = Path(__file__).resolve().parents[1]
+LIMIT_S = 900.0
+KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH", "SSL_CERT_FILE")  # of our environment: no token, no cache of this user's
+MISSING = "skipped: datasets is not installed; `pip install -r benchmarks/requirements.txt` adds it"
 
 
-def ours(url: str, folder: Path) -> None:
-    """Footer, then the columns."""
-    settings = Settings.model_validate({"HF_ENDPOINT": url, "STROKESCOPE_CACHE_DIR": folder})
-    open_hub(PINNED_REPO, None, settings, Cache(folder)).fetch(CASE, NAMES)
+class LaneFailed(Exception):
+    """A way did not do its job: its last words, or what it proved instead."""
 
 
-def footers(url: str, folder: Path) -> None:
-    """All 149 footers."""
-    settings = Settings.model_validate({"HF_ENDPOINT": url, "STROKESCOPE_CACHE_DIR": folder})
-    assert open_hub(PINNED_REPO, None, settings, Cache(folder)).refresh().complete
+def environment(task: Task) -> dict[str, str]:
+    """What a lane's process sees: everything it keeps goes into its folder."""
+    own = {
+        "HF_ENDPOINT": task.url,
+        "HF_HOME": f"{task.folder}/hf",
+        "HOME": task.folder,
+        "TMPDIR": task.folder,
+        "HF_HUB_DISABLE_XET": "1",
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+        "HF_UPDATE_DOWNLOAD_COUNTS": "0",
+        "NO_PROXY": "127.0.0.1",
+    }
+    return {name: os.environ[name] for name in KEPT if name in os.environ} | own
 
 
-def download(url: str, folder: Path) -> None:
-    """hf_hub_download of the shard, then a column projection."""
-    import pyarrow.parquet as pq
-    from huggingface_hub import hf_hub_download
+def run_lane(lane: Lane, task: Task) -> Result:
+    """The lane in a process of its own.
 
-    path = hf_hub_download(
-        PINNED_REPO, PATH, repo_type="dataset", revision=PINNED_REVISION, endpoint=url, cache_dir=folder
-    )
-    pq.read_table(path, columns=[f"{name}.bytes" for name in NAMES])
-
-
-def file_system(url: str, folder: Path) -> None:
-    """HfFileSystem with its default block, then a column projection."""
-    import pyarrow.parquet as pq
-    from huggingface_hub import HfFileSystem
-
-    fs = HfFileSystem(endpoint=url, token=False)
-    with fs.open(f"datasets/{PINNED_REPO}@{PINNED_REVISION}/{PATH}", "rb") as file:
-        pq.read_table(file, columns=[f"{name}.bytes" for name in NAMES])
+    Raises:
+        LaneFailed: it ended with an error, or not in time.
+    """
+    command = [sys.executable, "-m", "benchmarks.hub_lanes", lane.title]
+    given, env = task.to_json(), environment(task)
+    try:
+        ended = subprocess.run(
+            command, input=given, capture_output=True, text=True, cwd=ROOT, env=env, timeout=LIMIT_S, check=False
+        )
+    except subprocess.TimeoutExpired:
+        raise LaneFailed(f"{lane.title}: not done after {LIMIT_S:.0f} s") from None
+    if ended.returncode:
+        raise LaneFailed(f"{lane.title}: {(ended.stderr.strip() or '?').splitlines()[-1]}")
+    return Result.from_json(ended.stdout.splitlines()[-1])
 
 
-def floor(url: str, folder: Path) -> None:
-    """One ranged GET of exactly the bytes, known beforehand, kept in memory."""
-    import httpx2
-
-    first, last = (int(n) for n in (folder / "range").read_text().split())
-    address = f"{url}/datasets/{PINNED_REPO}/resolve/{PINNED_REVISION}/{PATH}"
-    headers = {"Range": f"bytes={first}-{last}"}
-    assert httpx2.get(address, headers=headers, follow_redirects=True).status_code == 206
+def disk_mb(folder: Path) -> float:
+    """What the folder takes on disk, as du counts it."""
+    found = {(s.st_dev, s.st_ino): s.st_blocks for path in folder.rglob("*") if (s := path.lstat())}
+    return sum(found.values()) * 512 / 1e6
 
 
-def peak_rss_mb() -> float:
-    """Of this process since its start, in MB; ru_maxrss would count the parent's too."""
-    found = re.search(r"VmHWM:\s+(\d+) kB", Path("/proc/self/status").read_text())
-    return int(found[1]) * 1024 / 1e6 if found else float("nan")
+def measure(lane: Lane, built: World, line: str, repeat: int, folder: Path) -> Run:
+    """One lane once, in a new folder that is gone afterwards.
+
+    Raises:
+        LaneFailed: also when it read something else than the truth.
+    """
+    folder.mkdir()
+    task, hub = built.task_on(line, folder), built.hubs[line]
+    try:
+        if lane.prepare:
+            run_lane(LANES[lane.prepare], task)
+        before = disk_mb(folder)
+        hub.reset_counts()
+        result = run_lane(lane, task)
+        if result.proof != built.truth[lane.truth]:
+            raise LaneFailed(f"{lane.title}: read {result.proof[:16]} instead of {built.truth[lane.truth][:16]}")
+        written = disk_mb(folder) - before
+        return Run(
+            line, lane.group, lane.title, repeat, result.seconds, hub.total_bytes / 1e6, hub.requests,
+            result.rss_mb, max(written, 0.0),
+        )  # fmt: skip
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-WAYS: dict[str, Callable[[str, Path], None]] = {
-    "ours: case, footer unknown": ours,
-    "ours: case, footer known": ours,
-    "floor: one ranged GET": floor,
-    "HfFileSystem + columns": file_system,
-    "hf_hub_download + columns": download,
-    "ours: refresh of 149": footers,
-}
+def turns(lanes: Sequence[Lane], lines: Sequence[str], repeats: int) -> Iterator[tuple[int, str, Lane]]:
+    """Who is measured when: within a repeat lines, groups and the lanes of a group in random order."""
+    dice = random.Random(7)
+    for repeat in range(repeats):
+        for line in dice.sample(lines, len(lines)):
+            groups = list(dict.fromkeys(lane.group for lane in lanes))
+            for group in dice.sample(groups, len(groups)):
+                members = [lane for lane in lanes if lane.group == group]
+                for lane in dice.sample(members, len(members)):
+                    yield repeat, line, lane
 
 
-def measure(way: str, hub: HubServer, folder: Path) -> str:
-    """One line of the table."""
-    if way.endswith("footer known"):
-        settings = Settings.model_validate({"HF_ENDPOINT": hub.url, "STROKESCOPE_CACHE_DIR": folder})
-        open_hub(PINNED_REPO, None, settings, Cache(folder)).case(CASE)
-    hub.reset_counts()
-    command = [sys.executable, "-m", "benchmarks.hub", "--way", way, "--url", hub.url, "--folder", str(folder)]
-    seconds, rss = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
-    return f"| {way} | {hub.total_bytes / 1e6:.2f} | {hub.requests} | {float(seconds):.2f} | {float(rss):.0f} |"
+def run_all(built: World, lanes: Sequence[Lane], lines: Sequence[str], repeats: int, folder: Path) -> list[Run]:
+    """Every lane on every line, `repeats` times, sorted as the lanes are. A failure is told and ends the lane."""
+    runs: list[Run] = []
+    failed: set[tuple[str, str]] = set()
+    for repeat, line, lane in turns(lanes, lines, repeats):
+        if (line, lane.title) in failed:
+            continue
+        try:
+            run = measure(lane, built, line, repeat, folder / "lane")
+        except LaneFailed as error:
+            failed.add((line, lane.title))
+            print(f"FAILED {line}: {error}", file=sys.stderr, flush=True)
+            continue
+        print(f"{repeat} {line}: {lane.title}: {run.seconds:.2f} s", file=sys.stderr, flush=True)
+        runs.append(run)
+    order = {lane.title: number for number, lane in enumerate(lanes)}
+    return sorted(runs, key=lambda run: (lines.index(run.line), order[run.title], run.repeat))
 
 
-def main() -> None:
-    """Print the table."""
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--wan", action="store_true")
-    parser.add_argument("--way", choices=WAYS)
-    parser.add_argument("--url", default="")
-    parser.add_argument("--folder", type=Path, default=Path())
-    chosen = parser.parse_args()
-    if chosen.way:
-        begun = time.perf_counter()
-        WAYS[chosen.way](chosen.url, chosen.folder)
-        print(time.perf_counter() - begun, peak_rss_mb())
-        return
-    slow = {"redirect": True, "latency_s": 0.08, "bandwidth": 12.5e6} if chosen.wan else {}
-    with HubServer(**slow) as hub, tempfile.TemporaryDirectory() as tmp:  # type: ignore[arg-type]
-        data = real_size_shard()
-        (big := Path(tmp, "shard.parquet")).write_bytes(data)
-        (row,) = parse_footer(data[footer_start(data[-65536:], len(data)) :], len(data)).rows
-        hub.add_dataset(PINNED_REPO, PINNED_REVISION, {**isles24(), PATH: big})
-        print(f"shard {len(data) / 1e6:.0f} MB" + (", WAN" if chosen.wan else ", loopback"))
-        print("| way | MB served | requests | s | peak RSS MB |\n|---|---|---|---|---|")
-        for number, way in enumerate(WAYS):
-            (folder := Path(tmp, str(number))).mkdir()
-            chunks = [row.images[name] for name in NAMES]
-            (folder / "range").write_text(f"{min(c.start for c in chunks)} {max(c.stop for c in chunks) - 1}")
-            print(measure(way, hub, folder), flush=True)
+def chosen_lanes(words: Sequence[str]) -> list[Lane]:
+    """Those whose title holds one of the words (all without words), with their floors, and that can run here."""
+    wanted = [lane for lane in WAYS if not words or any(word.lower() in lane.title.lower() for word in words)]
+    groups = {lane.group for lane in wanted}
+    wanted = [lane for lane in WAYS if lane in wanted or (lane.group in groups and lane.title.startswith("floor"))]
+    able = [lane for lane in wanted if not lane.package or importlib.util.find_spec(lane.package)]
+    for lane in wanted:
+        if lane not in able:
+            print(f"{lane.title}: {MISSING}", file=sys.stderr)
+    return able
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Print the tables and which promises are kept; 1 when a lane failed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.hub")
+    parser.add_argument("--repeats", type=int, default=3)
+    parser.add_argument("--quick", action="store_true", help="one repeat")
+    parser.add_argument("--line", choices=["loopback", "WAN"], action="append")
+    parser.add_argument("--only", nargs="+", default=[], help="ways whose title holds one of these words")
+    parser.add_argument("--json", type=Path, help="write everything here, too")
+    asked = parser.parse_args(argv)
+    lanes, lines = chosen_lanes(asked.only), asked.line or ["loopback", "WAN"]
+    repeats = 1 if asked.quick else asked.repeats
+    with tempfile.TemporaryDirectory() as name, world(Path(name)) as built:
+        runs = run_all(built, lanes, lines, repeats, Path(name))
+        about: dict[str, object] = {"shard_mb": built.shard_mb, "repeats": repeats, "cores": os.cpu_count()}
+    packages = ("huggingface_hub", "pyarrow", "datasets")
+    about["versions"] = {name: version(name) for name in packages if importlib.util.find_spec(name)}
+    rows = rows_of(runs)
+    targets = targets_of(rows)
+    print(f"{about}\n\n{detailed(rows)}\n### For the README\n\n{brief(rows)}\n\n{judged(targets)}")
+    if asked.json:
+        asked.json.write_text(as_json(about, runs, rows, targets), encoding="utf-8")
+    return 0 if len(runs) == len(lanes) * len(lines) * repeats else 1
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

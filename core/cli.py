@@ -60,22 +60,24 @@ def _say(payload: Mapping[str, Any], as_json: bool, lines: Callable[[], Iterator
 @contextmanager
 def _source(text: str | None) -> Iterator[tuple[Settings, Any]]:
     from core.hub.cache import Cache
+    from core.resources.room import Room
     from core.sources.opening import open_source
 
     settings = load_settings()
-    yield settings, open_source(text or settings.source, settings, Cache(settings.cache_dir))
+    yield settings, open_source(text or settings.source, settings, Cache(settings.cache_dir, Room(settings)))
 
 
 def _watch() -> Callable[[Any], None]:
-    last = -1
+    last = (-1, "")
 
     def report(progress: Any) -> None:
         nonlocal last
-        tenth = int(10 * progress.done / progress.total) if progress.total else 0
-        if tenth != last:
-            last = tenth
+        now = (int(10 * progress.done / progress.total) if progress.total else 0, progress.note)
+        if now != last:
+            last = now
             total = f" of {progress.total / 1e6:.1f}" if progress.total else ""
-            _note(f"{progress.what}: {progress.done / 1e6:.1f}{total} MB")
+            note = f" ({progress.note})" if progress.note else ""
+            _note(f"{progress.what}: {progress.done / 1e6:.1f}{total} MB{note}")
 
     return report
 
@@ -162,6 +164,7 @@ def segment(
     as_json: JsonOption = False,
 ) -> None:
     """Segment the ischemic lesion of one case. Research use only, not a medical device."""
+    from core.hub.leases import Leases
     from core.segmentation.engine import load_engine
     from core.workflows import segment_case
 
@@ -178,6 +181,7 @@ def segment(
             spec = opened.spec
             inputs = dict(segment_case.fetch_inputs(opened, case, info, report=_watch()).files)
 
+    Leases().take(file.path for file in inputs.values())  # until this process ends
     done = segment_case.segment(settings, info, inputs, parameters, out, case, spec, _note_phase)
 
     def lines() -> Iterator[str]:
@@ -244,22 +248,19 @@ def score(
 
 @cache_app.command("list")
 def cache_list(as_json: JsonOption = False) -> None:
-    """What the cache holds, largest first: images, and results of segmentations."""
+    """What the cache holds, largest first: images, unfinished ones too, and results of segmentations."""
     cache, results = _kept()
-    rows = [
-        {"source": e.source, "case_id": e.case_id, "modality": e.modality, "bytes": e.bytes} for e in cache.entries()
-    ]
-    rows += [
-        {"source": "results", "case_id": r.key, "modality": "segmentation", "bytes": r.bytes} for r in results.entries()
-    ]
-    rows.sort(key=lambda row: -int(str(row["bytes"])))
-    total = sum(int(str(row["bytes"])) for row in rows)
+    found = [(e.source, e.case_id, e.modality, e.bytes, e.unfinished) for e in (*cache.entries(), *cache.unfinished())]
+    found += [("results", r.key, "segmentation", r.bytes, False) for r in results.entries()]
+    found.sort(key=lambda row: -row[3])
+    total = sum(row[3] for row in found)
+    rows = [dict(zip(("source", "case_id", "modality", "bytes", "unfinished"), row, strict=True)) for row in found]
 
     def lines() -> Iterator[str]:
         yield f"{len(rows)} entries, {total / 1e6:.1f} MB"
-        yield from (
-            f"{int(str(r['bytes'])) / 1e6:8.1f} MB\t{r['source']}\t{r['case_id']}\t{r['modality']}" for r in rows
-        )
+        for source, case_id, modality, count, unfinished in found:
+            note = "\tunfinished" if unfinished else ""
+            yield f"{count / 1e6:8.1f} MB\t{source}\t{case_id}\t{modality}{note}"
 
     _say({"total_bytes": total, "entries": rows}, as_json, lines)
 

@@ -13,6 +13,7 @@
     │   ├── HubDenied               gated or private
     │   ├── HubRateLimited          too many requests; says when to come back
     │   ├── HubServerError          the Hub answered with a failure of its own
+    │   ├── HubNoHeader             an image whose header cannot be read without all of it
     │   └── HubCorrupt              bytes that are not what was promised
     ├── FetchCancelled              the user stopped a transfer
     ├── DiskFull                    no room for the file
@@ -99,7 +100,19 @@ class HubRateLimited(HubError):
 
 
 class HubServerError(HubError):
-    """The Hub answered with a failure of its own."""
+    """The Hub answered with a failure of its own.
+
+    Attributes:
+        retry_after_s: seconds until the Hub wants to hear from us again; 0 if it does not say.
+    """
+
+    def __init__(self, message: str, *, hint: str, retry_after_s: float = 0.0) -> None:
+        super().__init__(message, hint=hint)
+        self.retry_after_s = retry_after_s
+
+
+class HubNoHeader(HubError):
+    """An image's header cannot be read without fetching the image."""
 
 
 class HubCorrupt(HubError):

@@ -73,6 +73,19 @@ def test_sample_fetch_segment_score(env: dict[str, str], tmp_path: Path) -> None
     assert answer(env, "cache", "list")["entries"] == []
 
 
+def test_an_unfinished_image_is_listed_as_such_and_cleared(env: dict[str, str], tmp_path: Path) -> None:
+    env = {**env, "STROKESCOPE_CACHE_DIR": str(tmp_path)}
+    part = tmp_path / "images" / "tester--strokes" / ("5" * 40) / "sub-01" / ".part-dwi"
+    part.parent.mkdir(parents=True)
+    part.write_bytes(b"x" * 300_000)
+    listed = answer(env, "cache", "list")
+    source = f"hub:tester/strokes@{'5' * 40}"
+    entry = {"source": source, "case_id": "sub-01", "modality": "dwi", "bytes": 300_000, "unfinished": True}
+    assert listed == {"total_bytes": 300_000, "entries": [entry]}
+    assert answer(env, "cache", "clear") == {"freed_bytes": 300_000}
+    assert not part.exists()
+
+
 def test_files_are_segmented_on_their_own_grid(env: dict[str, str], tmp_path: Path) -> None:
     dwi, adc = real_case()
     done = answer(env, "segment", "--dwi", str(dwi), "--adc", str(adc), "--out", str(tmp_path))

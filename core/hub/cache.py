@@ -1,116 +1,79 @@
-"""Cache: where fetched images live on this disk, how big they are, and which go first.
+"""Cache: the images on this disk: found, kept, leased, and removed when others need their place.
 
-    images/<owner>--<name>/<commit>/<case>/<modality>.nii[.gz]        the image, as the Hub gave it
-    images/<owner>--<name>/<commit>/<case>/<modality>.nii[.gz].json   its bytes and sha256, written last
-    sample/<version>/<case>/<modality>.nii.gz                         the synthetic cohort, listed and removed alike
-
-An image without its record does not exist. An entry is read through once after each start before it is trusted. Does
-not fetch; drafts are made by `draft`.
+Where things lie is `entries`' knowledge, which go first `eviction`'s, what is nobody's `sweep`'s. Each image is read
+through once after a start before it is trusted. Does not fetch; drafts are made by `draft`.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
 import threading
 import time
-from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from pathlib import Path
 
-from core.case import check_case_id
-from core.errors import BadSource, DiskFull
-from core.hub.client import check_repo, is_commit
-from core.hub.shelf import DRAFT_PREFIX, disk_error, read_record, write_record
+from core.errors import DiskFull
+from core.hub.entries import (
+    SUFFIXES,
+    CacheEntry,
+    Kept,
+    Key,
+    derived,
+    images,
+    lock_of,
+    parts,
+    record_of,
+    samples,
+    sidecar,
+    size_and_time,
+)
+from core.hub.eviction import first, idle, plan, refusal
+from core.hub.leases import Leases, alone, in_use
+from core.hub.locks import trying
+from core.hub.shelf import disk_error, write_record
+from core.hub.sweep import remove_part, sweep
+from core.resources.room import Room
 
-SUFFIXES = (".nii.gz", ".nii")
-ORPHAN_S = 3600.0  # a draft that nobody has written to for so long is nobody's
-_MODALITY = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
-
-
-@dataclass(frozen=True)
-class CacheEntry:
-    """One image on disk. `source` is `hub:owner/name@commit` or "sample"; `last_used` seconds since the epoch."""
-
-    source: str
-    case_id: str
-    modality: str
-    path: Path
-    bytes: int
-    last_used: float
-
-
-@dataclass(frozen=True)
-class Key:
-    """What an image is the image of.
-
-    Raises:
-        BadSource, CaseNotFound: a part that may not be in a path.
-    """
-
-    repo: str
-    commit: str
-    case_id: str
-    modality: str
-
-    def __post_init__(self) -> None:
-        check_repo(self.repo)
-        check_case_id(self.case_id)
-        if not is_commit(self.commit) or not _MODALITY.fullmatch(self.modality):
-            raise BadSource("that is not an image of the Hub", hint="choose a case from the list")
-
-    @property
-    def folder(self) -> Path:
-        """Relative to the cache's root."""
-        return Path("images", self.repo.replace("/", "--"), self.commit, self.case_id)
-
-
-@dataclass(frozen=True)
-class Kept:
-    """An image in the cache, verified."""
-
-    path: Path
-    bytes: int
-    sha256: str
+__all__ = ["Cache", "CacheEntry", "Kept", "Key"]
+_ROUNDS = 3  # of making room, while others write and remove too
+_RECORD = 2**16  # bytes to free for a record that found the disk full
 
 
 class Cache:
-    """Images on disk under a byte limit. Safe to use from several threads; several processes may share the root.
+    """Images on disk. Safe to use from several threads; several processes may share the root.
 
     Args:
         root: settings.cache_dir. Created when something is written.
-        limit_bytes: least recently used entries go when it is exceeded; None for no limit.
+        room: bytes that may still be written now (core.resources.room.Room); None, or its answer None: no limit.
 
-    Construction sweeps drafts that a dead process left behind.
+    Construction sweeps what dead processes left behind.
     """
 
-    def __init__(self, root: Path, limit_bytes: int | None = None) -> None:
+    def __init__(self, root: Path, room: Callable[[], int | None] | None = None) -> None:
         self.root = root
-        self.limit_bytes = limit_bytes
+        self._room = room
         self._lock = threading.RLock()
-        self._leases: Counter[Path] = Counter()
-        self._trusted: dict[Path, tuple[int, int]] = {}
+        self._leases = Leases()
+        self._trusted: dict[Path, tuple[int, int, int]] = {}
         self.sweep()
 
     def find(self, key: Key) -> Kept | None:
         """The image, if it is here and whole; one that is damaged is removed."""
         path = self.peek(key)
-        record = _record(path) if path is not None else None
+        record = record_of(path) if path is not None else None
         if path is None or record is None:
             return None
         size, sha256 = record
         try:
-            stat = path.stat()
-            mark = (stat.st_size, stat.st_mtime_ns)
+            mark = _mark(path)
             if self._trusted.get(path) != mark:
-                if stat.st_size != size or _sha256(path) != sha256:
+                if mark[1] != size or _sha256(path) != sha256:
                     self._remove(path)
                     return None
                 self._trusted[path] = mark
-            os.utime(_sidecar(path))
+            os.utime(sidecar(path))
         except OSError:
             return None
         return Kept(path, size, sha256)
@@ -119,7 +82,7 @@ class Cache:
         """Where the image lies, if it is here; its bytes are not read."""
         for suffix in SUFFIXES:
             path = self.root / key.folder / f"{key.modality}{suffix}"
-            if path.is_file() and _sidecar(path).is_file():
+            if path.is_file() and sidecar(path).is_file():
                 return path
         return None
 
@@ -130,168 +93,169 @@ class Cache:
         except OSError:
             return frozenset()
         found = ((key.modality, Path(f"{key.modality}{suffix}")) for key in keys for suffix in SUFFIXES)
-        return frozenset(name for name, path in found if path.name in names and _sidecar(path).name in names)
+        return frozenset(name for name, path in found if path.name in names and sidecar(path).name in names)
 
     def keep(self, key: Key, draft: Path, suffix: str, sha256: str) -> Kept:
-        """Give a finished, verified draft in the key's folder its final name.
+        """Give a finished, verified draft in the key's folder its final name; one that is whole already stays.
 
         Raises:
-            DiskFull, BadSettings: nothing is at the final name then.
+            DiskFull, BadSettings: nothing is at the final name then; the draft is where it was.
         """
+        there = self.find(key)
+        if there is not None and there.sha256 == sha256:  # perhaps on lease, which its successor would not be
+            with suppress(OSError):
+                draft.unlink()
+            return there
         target, whole = self.root / key.folder / f"{key.modality}{suffix}", False
         try:
+            mark = _mark(draft)
+            self._note(target, {"bytes": mark[1], "sha256": sha256})  # first: a record alone does no harm
             with self._lock:
                 draft.replace(target)
-                stat = target.stat()
-                self._trusted[target] = (stat.st_size, stat.st_mtime_ns)
-                write_record(_sidecar(target), {"bytes": stat.st_size, "sha256": sha256})
+                self._trusted[target] = mark
             whole = True
         except OSError as error:
             raise disk_error(error) from None
         finally:
             if not whole:
-                with suppress(OSError):
-                    target.unlink()
-        return Kept(target, stat.st_size, sha256)
+                for path in (sidecar(target), target):
+                    with suppress(OSError):
+                        path.unlink()
+        self._tell(mark[1])
+        return Kept(target, mark[1], sha256)
 
     def entries(self) -> tuple[CacheEntry, ...]:
-        """All images here, sorted by source, case and modality."""
-        found = [*self._hub_entries(), *self._sample_entries()]
+        """All whole images here, sorted by source, case and modality."""
+        found = [*images(self.root), *samples(self.root), *derived(self.root)]
         return tuple(sorted(found, key=lambda e: (e.source, e.case_id, e.modality)))
 
+    def unfinished(self) -> tuple[CacheEntry, ...]:
+        """Images whose transfer broke off or runs now, sorted likewise."""
+        return tuple(sorted(parts(self.root), key=lambda e: (e.source, e.case_id, e.modality)))
+
     def total_bytes(self) -> int:
-        """Bytes of all entries."""
-        return sum(entry.bytes for entry in self.entries())
+        """Bytes of all entries, unfinished ones too."""
+        return sum(entry.bytes for entry in self._all())
+
+    def room(self) -> int | None:
+        """Bytes that may still be written as it is; negative when there is too much already; None without a limit."""
+        return self._room() if self._room is not None else None
 
     def clear(self, keep: frozenset[Path] = frozenset()) -> int:
-        """Remove all entries but those in `keep` and those on lease. Returns the bytes freed."""
-        return self._drop((e for e in self.entries() if e.path not in keep), need=None)
+        """Remove all entries but those in `keep` and those in use by any process. Returns the bytes freed."""
+        return self._drop(entry for entry in self._all() if entry.path not in keep)
 
     def evict(self, need: int) -> int:
-        """Remove least recently used images of the Hub until `need` bytes are freed. Returns the bytes freed."""
-        return self._drop(sorted(self._hub_entries(), key=lambda e: e.last_used), need)
+        """Remove unfinished, then least recently used images until `need` bytes are freed. Returns the bytes freed."""
+        with self._lock:
+            return self._drop(first(self._free(self._all()), need))
 
-    def make_room(self, need: int) -> None:
-        """Evict so that `need` more bytes stay under the limit.
+    def make_room(self, need: int, background: bool = False) -> None:
+        """Evict so that `need` more bytes may be written. Nothing is removed when that cannot be.
+
+        Args:
+            background: takes the place of nothing that was used within the last hour.
 
         Raises:
-            DiskFull: they cannot.
+            DiskFull: they do not fit, with the numbers.
         """
-        if self.limit_bytes is None:
-            return
-        with self._lock:
-            over = self.total_bytes() + need - self.limit_bytes
-            if over > 0 and self.evict(over) < over:
-                raise DiskFull(
-                    f"the cache may hold {self.limit_bytes / 1e6:.0f} MB, and {need / 1e6:.0f} MB more do not fit",
-                    hint="clear the cache on the Resources page, or raise STROKESCOPE_DISK_LIMIT",
-                )
+        for _ in range(_ROUNDS):
+            room = self.room()
+            if room is None or need <= room:
+                return
+            with self._lock:
+                entries = self._all()
+                free = self._free(idle(entries, time.time()) if background else entries)
+                found = plan(entries, room, need, free)
+                if found.verdict in ("busy", "never"):
+                    raise refusal(found, background)
+                if self._drop(found.victims) >= need - room:
+                    return
+        raise DiskFull("the disk fills faster than it can be cleared", hint="try again in a moment")
 
     @contextmanager
-    def lease(self, paths: Iterable[Path]) -> Iterator[None]:
-        """Keep the paths from being evicted or cleared inside the block."""
-        held = list(paths)
-        with self._lock:
-            self._leases.update(held)
+    def lease(self, paths: Iterable[Path]) -> Iterator[frozenset[Path]]:
+        """Inside the block no process evicts or clears the files; gives those of them that are here."""
+        taken = self._leases.take(paths)
         try:
-            yield
+            yield frozenset(taken)
         finally:
-            with self._lock:
-                self._leases.subtract(held)
-                self._leases += Counter()  # forgets those at zero
+            self._leases.give_back(taken)
+
+    def hold(self, owner: str, paths: Iterable[Path]) -> frozenset[Path]:
+        """Lease the files to the owner until the next call, instead of those before; returns those that are there.
+
+        Args:
+            owner: such as a session, for what is on its screen; of many, the one heard of least recently lets go.
+        """
+        return self._leases.hold(owner, paths)
+
+    def let_go(self, owner: str) -> None:
+        """End the owner's leases."""
+        self._leases.let_go(owner)
 
     def sweep(self, now: float | None = None) -> int:
-        """Remove drafts that no living process is writing. Returns how many."""
-        now = time.time() if now is None else now
-        count = 0
-        for top in ("images", "sample", "footers"):
-            for path in (self.root / top).rglob(f"{DRAFT_PREFIX}*"):
-                if _is_orphan(path, now):
-                    path.unlink(missing_ok=True)
-                    count += 1
-        return count
+        """Remove what is nobody's. Returns how many files went."""
+        return sweep(self.root, time.time() if now is None else now)
 
-    def _drop(self, entries: Iterable[CacheEntry], need: int | None) -> int:
+    def _all(self) -> tuple[CacheEntry, ...]:
+        return (*self.unfinished(), *self.entries())
+
+    def _free(self, entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:
+        """Those that nobody uses now."""
+        return tuple(entry for entry in entries if not self._in_use(entry))
+
+    def _in_use(self, entry: CacheEntry) -> bool:
+        if entry.unfinished:
+            with trying(self.root / lock_of(entry.path.relative_to(self.root))) as nobody:
+                return not nobody
+        return self._leases.holds(entry.path) or in_use(entry.path)
+
+    def _drop(self, entries: Iterable[CacheEntry]) -> int:
+        """Remove those that nobody uses. Returns the bytes that this freed."""
         freed = 0
-        with self._lock:
-            for entry in entries:
-                if need is not None and freed >= need:
-                    break
-                if self._leases[entry.path] <= 0:
-                    self._remove(entry.path)
-                    freed += entry.bytes
+        for entry in entries:
+            if entry.unfinished:
+                freed += remove_part(self.root, entry.path)
+            elif not self._leases.holds(entry.path):
+                with alone(entry.path) as nobody:
+                    freed += self._remove(entry.path) if nobody else 0
+        self._tell(-freed)
         return freed
 
-    def _remove(self, path: Path) -> None:
+    def _remove(self, path: Path) -> int:
+        """Remove an image. Returns the bytes that this freed: none if another process was first."""
+        size = 0
         with self._lock:
-            _sidecar(path).unlink(missing_ok=True)  # first: without it the image does not exist
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                sidecar(path).unlink()  # first: without it the image does not exist
+            with suppress(OSError):
+                found = size_and_time(path)[0]
+                path.unlink()
+                size = found
             self._trusted.pop(path, None)
-            with suppress(OSError):  # the first folder that is not empty ends it
-                for folder in list(path.parents)[:3]:
-                    folder.rmdir()
+        return size
 
-    def _hub_entries(self) -> Iterator[CacheEntry]:
-        for path in (self.root / "images").glob("*/*/*/*.nii*"):
-            modality = _modality_of(path)
-            record = _record(path) if modality else None
-            if modality and record:
-                repo, commit, case_id = path.parts[-4:-1]
-                used = _mtime(_sidecar(path))
-                yield CacheEntry(f"hub:{repo.replace('--', '/', 1)}@{commit}", case_id, modality, path, record[0], used)
+    def _note(self, target: Path, record: object) -> None:
+        """Write the image's record, in place of another file if need be."""
+        try:
+            write_record(sidecar(target), record)
+        except DiskFull:
+            if not self.evict(_RECORD):
+                raise
+            write_record(sidecar(target), record)
 
-    def _sample_entries(self) -> Iterator[CacheEntry]:
-        for path in (self.root / "sample").glob("*/*/*.nii*"):
-            modality = _modality_of(path)
-            if modality and not path.name.startswith("."):
-                yield CacheEntry("sample", path.parent.name, modality, path, _size(path), _mtime(path))
+    def _tell(self, count: int) -> None:
+        if isinstance(self._room, Room):
+            self._room.wrote(count)
 
 
-def _sidecar(path: Path) -> Path:
-    return path.with_name(path.name + ".json")
-
-
-def _record(path: Path) -> tuple[int, str] | None:
-    record = read_record(_sidecar(path))
-    if not isinstance(record, dict):
-        return None
-    size, sha256 = record.get("bytes"), record.get("sha256")
-    return (size, sha256) if isinstance(size, int) and isinstance(sha256, str) else None
-
-
-def _modality_of(path: Path) -> str | None:
-    name = next((path.name.removesuffix(s) for s in SUFFIXES if path.name.endswith(s)), "")
-    return name if _MODALITY.fullmatch(name) else None
-
-
-def _mtime(path: Path) -> float:
-    try:
-        return path.stat().st_mtime
-    except OSError:
-        return 0.0
-
-
-def _size(path: Path) -> int:
-    try:
-        return path.stat().st_size
-    except OSError:
-        return 0
+def _mark(path: Path) -> tuple[int, int, int]:
+    """Inode, bytes and time: another file, or a changed one, has another. Raises OSError."""
+    found = path.stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _is_orphan(path: Path, now: float) -> bool:
-    """Whether a draft is stale: untouched for ORPHAN_S, or its process is gone."""
-    pid = path.name.removeprefix(DRAFT_PREFIX).partition("-")[0]
-    if not pid.isdecimal() or now - _mtime(path) > ORPHAN_S:
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return True
-    except (PermissionError, OverflowError):
-        return False
-    return False

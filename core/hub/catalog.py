@@ -10,6 +10,7 @@ import csv
 import dataclasses
 import hashlib
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
@@ -19,13 +20,18 @@ from pathlib import Path
 from core.case import check_case_id
 from core.errors import CaseNotFound, HubCorrupt, StrokescopeError
 from core.hub.client import Hub, RemoteFile
-from core.hub.footer import ID_COLUMNS, TAIL, Row
+from core.hub.footer import TAIL, Row
+from core.hub.ids import case_id_of, unique_id
 from core.hub.policy import POLL_S, stop_if
 from core.hub.ranges import Line
 from core.hub.shards import Shard, check_subject, fetch_shard, load_shard, save_shard
 
 THREADS = 16
 MAX_SHARDS = 4096
+MAX_CASES = 200_000
+MAX_FOOTERS = 256 * 2**20  # bytes of all footers together, which stay in memory
+MAX_BAD = 50  # corrupt shards, after which the others are not asked for
+BAD_S = 60.0  # seconds that a shard found corrupt is not asked for again
 Report = Callable[[int, int], None]  # bytes of footers read, bytes in all (both rounded to TAIL per shard)
 
 
@@ -55,9 +61,10 @@ class Catalog:
         root: folder for the records of this commit.
         manifest: case id -> shard path, when known beforehand; each shard holds that one case.
         files: the commit's files, when there is no manifest.
+        clock: seconds.
 
     Raises:
-        HubCorrupt: more shards than MAX_SHARDS.
+        HubCorrupt: more shards than MAX_SHARDS. Of any question: more than MAX_CASES or MAX_FOOTERS.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class Catalog:
         root: Path,
         manifest: Mapping[str, str] | None = None,
         files: Sequence[RemoteFile] = (),
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hub, self._repo, self._commit, self._root = hub, repo, commit, root
         self.manifest = dict(manifest) if manifest is not None else None
@@ -79,6 +87,9 @@ class Catalog:
         self._shards: dict[str, Shard] = {}
         self._lock = threading.Lock()
         self._looked = False
+        self._clock = clock
+        self._bad: dict[str, tuple[float, HubCorrupt]] = {}
+        self._found: tuple[int, dict[str, Entry]] = (-1, {})
 
     def known(self) -> tuple[Entry, ...]:
         """Every case whose shard's footer is here, sorted by id. Makes no request."""
@@ -86,7 +97,25 @@ class Catalog:
             for path in self.paths:
                 self._recall(path)
             self._looked = True
-        return _entries([self._shards[path] for path in self.paths if path in self._shards], self._subject)
+        return tuple(self._by_id().values())
+
+    def _by_id(self) -> dict[str, Entry]:
+        """The known cases by id, sorted; made again only when a shard has come since."""
+        shards = [self._shards[path] for path in self.paths if path in self._shards]
+        count, found = self._found
+        if count != len(shards):
+            self._check_total(shards)
+            found = _entries(shards, self._subject)
+            self._found = (len(shards), found)
+        return found
+
+    def _check_total(self, shards: Sequence[Shard]) -> None:
+        cases, footers = sum(len(s.rows) for s in shards), sum(len(s.footer) for s in shards)
+        if cases > MAX_CASES or footers > MAX_FOOTERS:
+            raise HubCorrupt(
+                f"{self._repo} holds {cases} cases and {footers / 1e6:.0f} MB of footers, more than can be listed",
+                hint=f"choose a dataset of at most {MAX_CASES} cases",
+            )
 
     def complete(self) -> bool:
         """Whether every shard's footer is here."""
@@ -100,16 +129,15 @@ class Catalog:
             CaseNotFound, HubError, FetchCancelled.
         """
         check_case_id(case_id)
+        entry: Entry | None = None
         if self.manifest is None:
-            entry = next((e for e in self.known() if e.case_id == case_id), None)
-            if entry is None and not self.complete():
+            self.known()
+            if case_id not in self._by_id() and not self.complete():
                 self.refresh(line)
-                entry = next((e for e in self.known() if e.case_id == case_id), None)
+            entry = self._by_id().get(case_id)
         elif case_id in self.manifest:
             shard = self._shard(self.manifest[case_id], line)
             entry = Entry(case_id, shard, shard.rows[0])
-        else:
-            entry = None
         if entry is None:
             raise self._unknown(case_id)
         return entry
@@ -120,24 +148,32 @@ class Catalog:
         if self.manifest is not None:
             listed = case_id in self.manifest
         else:
-            listed = not self.complete() or any(entry.case_id == case_id for entry in self.known())
+            listed = not self.complete() or case_id in self._by_id()
         if not listed:
             raise self._unknown(case_id)
 
     def _unknown(self, case_id: str) -> CaseNotFound:
         return CaseNotFound(f"there is no case {case_id} in {self._repo}", hint="choose a case from the list")
 
-    def refresh(self, line: Line, report: Report = lambda done, total: None) -> None:
+    def refresh(self, line: Line, report: Report = lambda done, total: None, again: bool = True) -> None:
         """Read the footers that are not here yet, THREADS at a time. What was read before a failure is kept.
 
+        Args:
+            again: ask also for shards that were found corrupt within the last BAD_S.
+
         Raises:
-            HubError: the first failure at once, but a corrupt shard only after all others were read.
+            HubError: the first failure at once, but a corrupt shard only after all others were read, or MAX_BAD more.
             FetchCancelled, DiskFull.
         """
         missing = [path for path in self.paths if self._recall(path) is None]
+        bad = {path: error for path in missing if not again and (error := self._still_bad(path))}
+        missing = [path for path in missing if path not in bad]
         gone = threading.Event()
         inner = dataclasses.replace(line, cancelled=lambda: gone.is_set() or line.cancelled())
-        corrupt: HubCorrupt | None = None
+        corrupt: HubCorrupt | None = next(iter(bad.values()), None)
+        count = len(bad)
+        if corrupt is not None and count > MAX_BAD:
+            raise corrupt
         with ThreadPoolExecutor(THREADS, thread_name_prefix="footer") as pool:
             waiting: set[Future[Shard]] = {pool.submit(self._shard, path, inner) for path in missing}
             try:
@@ -145,7 +181,11 @@ class Catalog:
                     report((len(missing) - len(waiting)) * TAIL, len(missing) * TAIL)
                     done, waiting = wait(waiting, timeout=POLL_S, return_when=FIRST_COMPLETED)
                     stop_if(line.cancelled)
-                    corrupt = next(iter(_failures(done)), corrupt)
+                    failures = _failures(done)
+                    count += len(failures)
+                    corrupt = next(iter(failures), corrupt)
+                    if corrupt is not None and count > MAX_BAD:
+                        raise corrupt
             finally:
                 gone.set()
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -158,14 +198,35 @@ class Catalog:
         known = self._recall(path)
         if known is not None:
             return known
-        file = self._files.get(path, RemoteFile(self._repo, self._commit, path))
-        shard = fetch_shard(line, file) or fetch_shard(line, self._listed(path, line))
-        if shard is None:
-            raise HubCorrupt(f"the length of {path} cannot be learned", hint="try again later")
-        self._check(shard)
+        try:
+            shard = self._fetched(path, line)
+            self._check_total([*self._shards.values(), shard])
+        except HubCorrupt as corrupt:
+            self._bad[path] = (self._clock() + BAD_S, corrupt)
+            raise
         save_shard(self._record(path), shard)
         self._shards[path] = shard
         return shard
+
+    def _fetched(self, path: str, line: Line) -> Shard:
+        """From the Hub; what cannot be read is asked for once more."""
+        for last in (False, True):
+            try:
+                file = self._files.get(path, RemoteFile(self._repo, self._commit, path))
+                shard = fetch_shard(line, file) or fetch_shard(line, self._listed(path, line))
+                if shard is None:
+                    raise HubCorrupt(f"the length of {path} cannot be learned", hint="try again later")
+                self._check(shard)
+                return shard
+            except HubCorrupt:
+                if last:
+                    raise
+        raise AssertionError
+
+    def _still_bad(self, path: str) -> HubCorrupt | None:
+        """What was wrong with the shard, if it was found corrupt a short while ago."""
+        until, error = self._bad.get(path, (0.0, None))
+        return None if error is None or self._clock() >= until else HubCorrupt(str(error), hint=error.hint)
 
     def _recall(self, path: str) -> Shard | None:
         if path not in self._shards:
@@ -207,28 +268,14 @@ def _failures(done: Iterable[Future[Shard]]) -> list[HubCorrupt]:
     return corrupt
 
 
-def _entries(shards: Sequence[Shard], subjects: Mapping[str, str]) -> tuple[Entry, ...]:
-    """All rows as cases with unique ids, sorted by id."""
+def _entries(shards: Sequence[Shard], subjects: Mapping[str, str]) -> dict[str, Entry]:
+    """All rows as cases by their ids, sorted; ids that are equal, or differ only by case, get a number."""
     found: dict[str, Entry] = {}
+    taken: set[str] = set()
+    counts: dict[str, int] = {}
     for shard in shards:
         for number, row in enumerate(shard.rows):
             wanted = subjects.get(shard.path) or case_id_of(row, f"{Path(shard.path).stem}-{number:05d}")
-            name, count = wanted, 2
-            while name in found:
-                name, count = f"{wanted}_{count}", count + 1
+            name = unique_id(wanted, taken, counts)
             found[name] = Entry(name, shard, row)
-    return tuple(found[name] for name in sorted(found))
-
-
-def case_id_of(row: Row, otherwise: str) -> str:
-    """The row's own id, with its session if it has one; `otherwise` when it has none that may be an id."""
-    raw = next((row.scalars[name] for name in ID_COLUMNS if row.scalars.get(name) is not None), None)
-    session = next((row.scalars[name] for name in ("session_id", "session") if row.scalars.get(name)), None)
-    parts = [f"{part:.0f}" if isinstance(part, float) else part for part in (raw, session) if part is not None]
-    try:
-        return check_case_id("_".join(parts))
-    except CaseNotFound:
-        try:
-            return check_case_id(otherwise)
-        except CaseNotFound:
-            return f"row-{hashlib.sha256(otherwise.encode()).hexdigest()[:12]}"
+    return {name: found[name] for name in sorted(found)}

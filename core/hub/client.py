@@ -1,6 +1,6 @@
 """Client: the Hub's API as this app uses it, and the only importer of huggingface_hub.
 
-Gives the commit of a revision, the file tree of a commit, and opened responses for a file. The addresses and headers
+Gives the commit of a revision, the file tree of a commit, and opened responses for a file. The addresses
 are huggingface_hub's own; the transfers are ours (`wire`), because its download neither checks bytes nor keeps a
 deadline a person would wait. Every failure becomes a HubError with its next step. Does not write files.
 """
@@ -10,40 +10,34 @@ from __future__ import annotations
 import json
 import re
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import PurePosixPath
-from typing import TypeVar
 from urllib.parse import quote, urljoin
 
+from huggingface_hub import __version__ as hub_version
 from huggingface_hub import hf_hub_url
-from huggingface_hub.utils import build_hf_headers, parse_ratelimit_headers  # type: ignore[attr-defined]
 
-from core.errors import (
-    BadSource,
-    HubCorrupt,
-    HubDenied,
-    HubError,
-    HubNotFound,
-    HubOffline,
-    HubRateLimited,
-    HubServerError,
-    HubTimeout,
-)
-from core.hub.policy import Cancelled, Patience, Policies, Policy
+from core.errors import BadSource, HubCorrupt, HubOffline
+from core.hub.policy import Cancelled, Patience, Policies, Policy, timed_out
+from core.hub.quota import Bucket, Quota, retry_after
+from core.hub.refusal import error_of, limited
+from core.hub.retrying import retrying
 from core.hub.wire import Answer, Traffic, Wire
 
 MAX_ENTRIES = 200_000  # files of one tree
-_MAX_PAGE = 32 * 2**20  # bytes of one page of it
+MAX_PAGES = 300  # of it; the Hub puts 1000 entries on one
+_MAX_PAGE = 8 * 2**20  # bytes of one; the Hub's have some 300 KB
+_MAX_FILE = 2**50  # bytes of one file
+_MAX_LINK = 4096  # characters of a Link header
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _PART = r"[A-Za-z0-9](?:[A-Za-z0-9._-]{0,94}[A-Za-z0-9_])?"
 _REPO = re.compile(rf"{_PART}/{_PART}")
 _REVISION = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,199}")
-_DEFAULT_WAIT_S = 60.0  # when a 429 does not say how long
+# Our own: the client's build_hf_headers asks the endpoint a question first, without a deadline.
+USER_AGENT = f"strokescope; hf_hub/{hub_version}"
 _NEXT = re.compile(r'<([^<>]+)>\s*;[^,]*rel="?next"?')
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -110,13 +104,19 @@ class Hub:
         self.policies = policies or Policies()
         self._endpoint = endpoint.rstrip("/")
         self._offline = offline
+        token = token.strip() if token else None
         self._has_token = bool(token)
-        headers = build_hf_headers(token=False, library_name="strokescope")
-        self._wire = Wire(self._endpoint, {**headers, "Accept-Encoding": "identity"}, token)
+        self._quota = Quota()
+        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity"}
+        self._wire = Wire(self._endpoint, headers, token, lambda url, said: self._quota.hear(self._bucket(url), said))
 
     def close(self) -> None:
         """Close the idle connections."""
         self._wire.close()
+
+    def spare(self) -> bool:
+        """Whether background work is welcome now: not offline, nothing refused, more than a fifth of the quota left."""
+        return not self._offline and self._quota.is_ample()
 
     @contextmanager
     def open(
@@ -125,12 +125,20 @@ class Hub:
         """One GET, once. A status of 400 or more is an error, but for 416: whoever asks for a range must look at it.
 
         Raises:
-            HubError: each kind; FetchCancelled: the user stopped.
+            HubError: each kind; HubOffline and HubRateLimited also without a request, by choice or while the Hub's last
+                refusal is in force.
+            FetchCancelled: the user stopped.
         """
         if self._offline:
-            raise HubOffline("HF_HUB_OFFLINE is set", hint="unset it to fetch, or use what is cached or the samples")
+            works = "cached cases, local: folders and the sample cohort work; unset it to fetch more"
+            raise HubOffline("HF_HUB_OFFLINE is set", hint=works)
+        bucket = self._bucket(url)
+        if (wait := self._quota.wait_s(bucket)) > 0:
+            raise limited(wait, self._has_token)
         with self._wire.get(url, headers, patience, traffic, cancelled) as answer:
             if answer.status >= 400 and answer.status != 416:
+                if answer.status == 429:
+                    self._quota.refuse(bucket, retry_after(answer.headers))
                 raise error_of(answer.status, answer.headers, self._has_token)
             yield answer
 
@@ -155,23 +163,30 @@ class Hub:
         """All files of a commit, in the Hub's order; those with paths that point elsewhere are left out.
 
         Raises:
-            HubError: each kind; HubCorrupt also for a tree of more than MAX_ENTRIES.
+            HubError: each kind; HubCorrupt also for a tree of more than MAX_ENTRIES or MAX_PAGES; HubTimeout also when
+                all its pages take longer than the listing policy's total.
         """
         url: str | None = f"{self._api(repo)}/tree/{commit}?recursive=true"
         files: list[RemoteFile] = []
         seen = 0
         visited: set[str] = set()
+        end = time.monotonic() + self.policies.listing.total_s
         while url is not None:
             visited.add(url)
-            page, after = self._json(url, self.policies.listing, traffic, cancelled)
+            page, after = self._json(url, self.policies.control, traffic, cancelled)
             if not isinstance(page, list):
                 raise HubCorrupt("the Hub's list of files is not a list", hint="check HF_ENDPOINT, or try again later")
             seen += len(page)
-            if seen > MAX_ENTRIES or after in visited:
+            if seen > MAX_ENTRIES or len(visited) > MAX_PAGES or after in visited:
                 raise HubCorrupt(f"{repo} lists too many files", hint="choose a dataset with fewer files")
+            if after is not None and time.monotonic() > end:
+                raise timed_out("the whole list of files")
             files.extend(file for entry in page if (file := file_of(repo, commit, entry)) is not None)
             url = after
         return tuple(files)
+
+    def _bucket(self, url: str) -> Bucket:
+        return "api" if url.startswith(f"{self._endpoint}/api/") else "resolvers"
 
     def _api(self, repo: str) -> str:
         return f"{self._endpoint}/api/datasets/{check_repo(repo)}"
@@ -187,7 +202,7 @@ class Hub:
                     body += chunk
                     if len(body) > _MAX_PAGE:
                         raise HubCorrupt("the Hub's answer is far too long", hint="check HF_ENDPOINT")
-                link = _NEXT.search(answer.headers.get("link", ""))
+                link = _NEXT.search(answer.headers.get("link", "")[:_MAX_LINK])
             try:
                 return json.loads(body), self._on_endpoint(urljoin(url, link[1])) if link else None
             except (ValueError, RecursionError):
@@ -201,68 +216,6 @@ class Hub:
         return url
 
 
-def answer_time(hub: Hub, repo: str, revision: str) -> float:
-    """Seconds the Hub takes to say what the revision names.
-
-    Raises:
-        HubError, within the control policy's time.
-    """
-    begun = time.monotonic()
-    hub.commit_of(repo, revision, Traffic(), lambda: False)
-    return time.monotonic() - begun
-
-
-def retrying(once: Callable[[], T], patience: Patience, cancelled: Cancelled) -> T:
-    """What `once` returns, asked again after failures that may pass, within the patience.
-
-    Raises:
-        HubError: the last failure; one that cannot pass (denied, not found, offline by choice) at once.
-    """
-    corrupt = 0
-    while True:
-        before = patience.tries
-        try:
-            return once()
-        except (HubTimeout, HubServerError, HubRateLimited, HubOffline, HubCorrupt) as error:
-            corrupt += isinstance(error, HubCorrupt)
-            wait = error.retry_after_s if isinstance(error, HubRateLimited) else 0.0
-            no_request = patience.tries == before
-            if no_request or corrupt > 1 or wait >= patience.call_left() or not patience.may_try_again():
-                raise
-            patience.pause(wait, cancelled)
-            if patience.call_left() <= 0:
-                raise
-
-
-def error_of(status: int, headers: Mapping[str, str], has_token: bool) -> HubError:
-    """The error for a response of status 400 or more."""
-    code = headers.get("x-error-code", "")
-    if status == 429:
-        wait = retry_after(headers)
-        again = f"try again in {wait:.0f} s" + ("" if has_token else ", or set HF_TOKEN for a higher limit")
-        return HubRateLimited("the Hub allows no more requests just now", hint=again, retry_after_s=wait)
-    if status in (401, 403) or code == "GatedRepo":
-        known = code != "RepoNotFound"
-        what = "the dataset is gated or private" if known else "the dataset does not exist or is private"
-        step = "ask for access on its page, or use another HF_TOKEN" if has_token else "set HF_TOKEN"
-        return HubDenied(what, hint=step if known else f"check its name, or {step}")
-    if status in (404, 410):
-        what = {"RepoNotFound": "dataset", "RevisionNotFound": "revision", "EntryNotFound": "file"}.get(code, "page")
-        return HubNotFound(f"the Hub has no such {what}", hint="check the source's name and revision")
-    if status in (408, 425) or status >= 500:
-        return HubServerError(f"the Hub answered with an error of its own ({status})", hint="try again in a minute")
-    return HubServerError(f"the Hub refused the request ({status})", hint="check HF_ENDPOINT, or try again later")
-
-
-def retry_after(headers: Mapping[str, str]) -> float:
-    """Seconds that a 429 asks us to wait, by RateLimit or Retry-After; at most an hour."""
-    limit = parse_ratelimit_headers(headers)
-    if limit is not None and limit.remaining == 0:
-        return min(float(limit.reset_in_seconds), 3600.0)
-    text = headers.get("retry-after", "").strip()
-    return min(float(text), 3600.0) if text.isdecimal() else _DEFAULT_WAIT_S
-
-
 def file_of(repo: str, commit: str, entry: object) -> RemoteFile | None:
     """A tree's entry as a file; None for folders and for paths that are absolute, empty or hold "..".
 
@@ -272,7 +225,7 @@ def file_of(repo: str, commit: str, entry: object) -> RemoteFile | None:
     if isinstance(entry, dict) and entry.get("type") == "directory":
         return None
     path, size = (entry.get("path"), entry.get("size")) if isinstance(entry, dict) else (None, None)
-    if not isinstance(path, str) or not isinstance(size, int) or size < 0:
+    if not isinstance(path, str) or type(size) is not int or not 0 <= size < _MAX_FILE:
         raise HubCorrupt("the Hub's list of files cannot be read", hint="check HF_ENDPOINT, or try again later")
     if not is_safe(path):
         return None
@@ -286,6 +239,5 @@ def file_of(repo: str, commit: str, entry: object) -> RemoteFile | None:
 
 def is_safe(path: str) -> bool:
     """Whether the path stays inside its repository and can be written on one line."""
-    parts: Sequence[str] = PurePosixPath(path).parts
-    plain = path.isprintable() and len(path) < 1024 and "\\" not in path
-    return bool(parts) and plain and not path.startswith("/") and not {"..", "."} & set(path.split("/"))
+    plain = 0 < len(path) < 1024 and path.isprintable() and "\\" not in path
+    return plain and not path.startswith("/") and {"..", "."}.isdisjoint(path.split("/"))

@@ -7,6 +7,7 @@ passed `parse_footer`. Does no transfer.
 
 from __future__ import annotations
 
+import dataclasses
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -14,8 +15,15 @@ from typing import Any
 
 from core.errors import HubCorrupt
 from core.hub.footer import MAGIC, Footer, Image, Row, Scalar, as_scalar
+from core.hub.page import Pages, walk_pages
+from core.hub.single import single_value
+from core.hub.thrift import Odd, Short
 
-MAX_COLUMN = 2**31  # bytes of one column chunk once it is decompressed
+MAX_SINGLE = 512 * 2**20  # bytes of a page that holds one image, once it is decompressed; it is in memory once
+MAX_SHARED = 160 * 2**20  # bytes of any other page; pyarrow needs them three times
+MAX_COLUMN = 8 * 2**30  # bytes of all pages of an image's column chunk (about 10 s); only one at a time is in memory
+MAX_SCALARS = 64 * 2**20  # bytes of a file's small columns once they are decompressed
+_MOST_COPIED = 64 * 2**30  # bytes that reading the rows before one of them may copy (about 10 s)
 _BUFFER = 2**20
 
 Segment = tuple[int, memoryview]  # where the bytes lie in the remote file, and the bytes
@@ -54,8 +62,8 @@ class HoledFile(io.RawIOBase):
 
 
 @contextmanager
-def _opened(size: int, footer: bytes, segments: Sequence[Segment]) -> Iterator[Any]:
-    """pyarrow over the segments; its complaints become HubCorrupt."""
+def _opened(size: int, footer: bytes, segments: Sequence[Segment], coded: Sequence[str] = ()) -> Iterator[Any]:
+    """pyarrow over the segments, text among `coded` left as a dictionary; its complaints become HubCorrupt."""
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -64,11 +72,11 @@ def _opened(size: int, footer: bytes, segments: Sequence[Segment]) -> Iterator[A
         limits = {"thrift_string_size_limit": limit, "thrift_container_size_limit": limit}
         meta = pq.ParquetFile(pa.BufferReader(MAGIC + footer), **limits).metadata
         with HoledFile(size, segments) as holed:
-            yield pq.ParquetFile(holed, metadata=meta, pre_buffer=False, buffer_size=_BUFFER)
+            kinds = {c.path: c.physical_type for c in (meta.schema.column(n) for n in range(len(meta.schema)))}
+            text = [leaf for leaf in coded if kinds.get(leaf) == "BYTE_ARRAY" and "." not in leaf]
+            yield pq.ParquetFile(holed, read_dictionary=text, metadata=meta, pre_buffer=False, buffer_size=_BUFFER)
     except (pa.ArrowException, OSError, ValueError, OverflowError, MemoryError):
-        raise HubCorrupt(
-            "a column of the dataset cannot be read", hint="try again; if it stays, report it to the dataset's owner"
-        ) from None
+        raise _unreadable() from None
 
 
 def complete_rows(size: int, data: bytes, footer: Footer, segments: Sequence[Segment]) -> tuple[Row, ...]:
@@ -81,49 +89,68 @@ def complete_rows(size: int, data: bytes, footer: Footer, segments: Sequence[Seg
     Raises:
         HubCorrupt: a column cannot be read.
     """
-    wanted: dict[int, list[str]] = {}
+    total = 0
     for chunk in footer.unread:
-        _check_size(chunk.unpacked)
-        wanted.setdefault(chunk.group, []).append(chunk.leaf)
-    values: dict[tuple[int, str], list[object]] = {}
-    with _opened(size, data, segments) as file:
-        for group, leaves in wanted.items():
-            table = file.read_row_group(group, columns=leaves, use_threads=False)
-            for leaf in leaves:
-                values[group, leaf] = table.column(leaf.partition(".")[0]).to_pylist()
-        return tuple(_complete(row, values) for row in footer.rows)
+        total += _pages(_slice(segments, chunk.start, chunk.stop)).unpacked
+        _check_size(total, MAX_SCALARS)
+    values: dict[int, dict[str, list[object]]] = {}
+    leaves = sorted({chunk.leaf for chunk in footer.unread})
+    with _opened(size, data, segments, leaves) as file:
+        for chunk in footer.unread:
+            table = file.read_row_group(chunk.group, columns=[chunk.leaf], use_threads=False)
+            values.setdefault(chunk.group, {})[chunk.leaf] = _listed(table.column(0).combine_chunks())
+        return tuple(_complete(row, values[row.group]) if row.group in values else row for row in footer.rows)
 
 
-def _complete(row: Row, values: Mapping[tuple[int, str], list[object]]) -> Row:
+def _listed(column: Any) -> list[object]:
+    """The column's values; those of a dictionary are shared, so that a few bytes cannot become gigabytes."""
+    import pyarrow as pa
+
+    if not pa.types.is_dictionary(column.type):
+        return list(column.to_pylist())
+    known = column.dictionary.to_pylist()
+    return [None if index is None else known[index] for index in column.indices.to_pylist()]
+
+
+def _complete(row: Row, values: Mapping[str, list[object]]) -> Row:
+    """The row with the values of its group's columns; images that nothing is learned of stay one object for all."""
     scalars: dict[str, Scalar] = dict(row.scalars)
-    images = dict(row.images)
-    leaves = {image.leaf: name for name, image in images.items()}
-    for (group, leaf), column in values.items():
-        if group != row.group:
-            continue
+    images = row.images
+    names = {image.leaf: name for name, image in images.items()}
+    for leaf, column in values.items():
         if row.number >= len(column):
             raise OSError("fewer rows than promised")
         value = column[row.number]
-        if leaf in leaves:
+        if leaf in names:
             held = value.get("bytes") if isinstance(value, dict) else value
-            images[leaves[leaf]] = _with_presence(images[leaves[leaf]], held is not None)
+            name = names[leaf]
+            images = {**images, name: dataclasses.replace(images[name], present=held is not None)}
         else:
             scalars[leaf] = as_scalar(value)
     return Row(row.group, row.number, scalars, images)
 
 
-def _with_presence(image: Image, present: bool) -> Image:
-    return Image(image.leaf, image.start, image.stop, image.unpacked, image.plain, image.levels, present)
-
-
 def read_image(size: int, data: bytes, row: Row, image: Image, segments: Sequence[Segment]) -> memoryview | None:
     """The bytes of one image of the row, whose column chunk is among the segments; None for a null.
 
+    At its peak this takes MAX_SINGLE of memory, or three times MAX_SHARED.
+
     Raises:
-        HubCorrupt: the column cannot be read.
+        HubCorrupt: the column cannot be read, or unpacks to more than that.
     """
-    _check_size(image.unpacked)
+    chunk = _slice(segments, image.start, image.stop)
+    pages = _pages(chunk)
+    _check_size(pages.unpacked, MAX_COLUMN)
+    _check_size(pages.largest, MAX_SINGLE)
+    if row.number * pages.dictionary > _MOST_COPIED:
+        raise HubCorrupt("a column of the dataset takes too long to read", hint="choose another image or source")
     with _opened(size, data, segments) as file:
+        group = file.metadata.row_group(row.group)
+        if group.num_rows == 1:
+            value = single_value(chunk, _codec(group, image.leaf), image.levels, image.present)
+            if value is not None:
+                return value
+        _check_size(pages.largest, MAX_SHARED)
         batches = file.iter_batches(batch_size=1, row_groups=[row.group], columns=[image.leaf], use_threads=False)
         at = 0
         for batch in batches:
@@ -131,6 +158,11 @@ def read_image(size: int, data: bytes, row: Row, image: Image, segments: Sequenc
                 return _bytes_at(batch.column(0), row.number - at)
             at += batch.num_rows
         raise OSError("fewer rows than promised")
+
+
+def _codec(group: Any, leaf: str) -> str:
+    chunks = (group.column(number) for number in range(group.num_columns))
+    return next((str(chunk.compression) for chunk in chunks if chunk.path_in_schema == leaf), "")
 
 
 def _bytes_at(column: Any, number: int) -> memoryview | None:
@@ -143,6 +175,29 @@ def _bytes_at(column: Any, number: int) -> memoryview | None:
     return memoryview(value.as_buffer()) if value.is_valid else None
 
 
-def _check_size(unpacked: int) -> None:
-    if unpacked > MAX_COLUMN:
-        raise HubCorrupt("a column of the dataset is too large to decode", hint="choose another source")
+def _slice(segments: Sequence[Segment], start: int, stop: int) -> memoryview:
+    for first, data in segments:
+        if first <= start and stop <= first + len(data):
+            return data[start - first : stop - first]
+    raise _unreadable()
+
+
+def _pages(chunk: memoryview) -> Pages:
+    try:
+        return walk_pages(chunk)
+    except (Odd, Short):
+        raise _unreadable() from None
+
+
+def _unreadable() -> HubCorrupt:
+    return HubCorrupt(
+        "a column of the dataset cannot be read", hint="try again; if it stays, report it to the dataset's owner"
+    )
+
+
+def _check_size(unpacked: int, limit: int) -> None:
+    if unpacked > limit:
+        raise HubCorrupt(
+            f"a column of the dataset unpacks to {unpacked / 1e6:.0f} MB, {limit / 1e6:.0f} MB are the most",
+            hint="choose another image or source",
+        )

@@ -1,100 +1,75 @@
 """Draft: an image that is being written beside its final place, and checked while the bytes pass.
 
-Counts, hashes and gunzips (into nothing) as it writes, so that a wrong byte is seen without a second read. Knows NIfTI
-only by its first bytes; the header is judged by the `check` that the caller brings. Does not fetch.
+Lies at `.part-<modality>`, with a record of what it is a part of once it is worth going on with: after a break, a
+cancel or a kill, `resume` reads it through and goes on, in any process. Who writes it holds the key's lock; without a
+lock it lies under a name of its own and is not gone on with. Does not fetch.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import os
-import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from io import FileIO
 from pathlib import Path
-from typing import BinaryIO
 
-from core.errors import HubCorrupt
-from core.hub.cache import Cache, Kept, Key
-from core.hub.shelf import disk_error, draft_name
+from core.errors import BadVolume, FetchCancelled, HubCorrupt, StrokescopeError
+from core.hub.cache import Cache
+from core.hub.content import Content, Promised, damaged
+from core.hub.entries import Kept, Key, sidecar
+from core.hub.part import UNSAID, Part, Promise, discard_part, note_part, part_at, remove
+from core.hub.shelf import KEEP_BYTES, disk_error, draft_name
 
-MAX_UNPACKED = 8 * 2**30  # bytes a gzip may unpack to; the largest CTP of ISLES'24 stays below 2 GB
-_STEP = 2**20
-_GZIP = b"\x1f\x8b"
-_HEADER_SIZES = tuple(size.to_bytes(4, order) for size in (348, 540) for order in ("little", "big"))
-Check = Callable[[Path], None]
-
-
-@dataclass(frozen=True)
-class Promise:
-    """What the Hub says of a whole file: its sha256, or git's sha1 of "blob <size>\\0" + content; None: not said."""
-
-    size: int | None = None
-    sha256: str | None = None
-    git_oid: str | None = None
-
-
-UNSAID = Promise()
-
-
-class Gunzip:
-    """Checks a gzip stream (CRC and length of each member) without keeping what it unpacks. Zeros may pad its end."""
-
-    def __init__(self, what: str, limit: int = MAX_UNPACKED) -> None:
-        self._what, self._limit = what, limit
-        self._unpacked = 0
-        self._member = zlib.decompressobj(wbits=31)
-
-    def feed(self, data: bytes | memoryview) -> None:
-        """Look at the next bytes.
-
-        Raises:
-            HubCorrupt: they are damaged, go on after the end, or unpack to more than the limit.
-        """
-        rest: bytes | memoryview = data
-        while len(rest):
-            if self._member.eof:
-                rest = bytes(rest).lstrip(b"\0")
-                if not rest:
-                    return
-                self._member = zlib.decompressobj(wbits=31)
-            try:
-                self._unpacked += len(self._member.decompress(rest, _STEP))
-            except zlib.error:
-                raise damaged(self._what, "does not unpack: its bytes are damaged") from None
-            if self._unpacked > self._limit:
-                raise damaged(self._what, f"unpacks to more than {self._limit // 2**30} GB")
-            rest = self._member.unused_data if self._member.eof else self._member.unconsumed_tail
-
-    def finish(self) -> None:
-        """Raise HubCorrupt unless the stream has ended as a gzip must."""
-        while not self._member.eof and (more := self._member.decompress(b"", _STEP)):
-            self._unpacked += len(more)
-        if not self._member.eof:
-            raise damaged(self._what, "ends too early")
+_READ = 65536
+_NOTE_EVERY = 2**20  # bytes after which the sum so far is noted again: a kill costs no more of an unpacked image
+Check = Callable[[Path], object]  # raises BadVolume; its answer is not asked
 
 
 class Draft:
     """One image on its way to the cache. Used by one thread.
 
     Args:
-        key: where it will live.
-        promise: what the whole file must hash to.
+        key: where it will live. Whoever makes a shared draft holds its lock.
+        promise: what it must turn out to be.
+        first: where its first byte lies on the Hub; kept for who goes on with it.
+        total: bytes that it will have, if known.
+        promised: the decoded size by the image's header.
+        shared: it may be gone on with by others later.
+        fresh: begin anew, whatever lies there.
+
+    Raises:
+        DiskFull, BadSettings: it cannot be written.
     """
 
-    def __init__(self, cache: Cache, key: Key, promise: Promise = UNSAID) -> None:
-        self._cache, self._key = cache, key
+    def __init__(
+        self,
+        cache: Cache,
+        key: Key,
+        promise: Promise = UNSAID,
+        first: int = 0,
+        total: int | None = None,
+        promised: Promised | None = None,
+        shared: bool = True,
+        fresh: bool = True,
+    ) -> None:
+        self._cache, self._key, self._promise = cache, key, promise
+        self.first, self.total, self.bytes, self.bad = first, total, 0, False
         self._what = f"{key.modality} of {key.case_id}"
-        self._promise = promise
+        self._content = Content(self._what, promised)
         self._sha256 = hashlib.sha256()
-        self._git = hashlib.sha1(f"blob {self._promise.size}\0".encode(), usedforsecurity=False)
-        self._head = b""
-        self._gunzip: Gunzip | None = None
-        self.bytes = 0
-        self._path = cache.root / key.folder / draft_name(key.modality)
-        self._file = _create(self._path)
+        self._git = hashlib.sha1(f"blob {promise.size}\0".encode(), usedforsecurity=False)
+        self._shared, self._noted, self._torn = shared, 0, False
+        self._here = True  # neither finished nor left
+        self._path = cache.root / (key.part if shared else key.folder / draft_name(key.modality))
+        if fresh:
+            remove(sidecar(self._path))
+        self._file = _opened(self._path, "wb" if fresh else "r+b")
+
+    @property
+    def complete(self) -> bool:
+        """Whether all of its bytes are here, though not yet judged as a whole."""
+        return self.bytes == self.total and not self.bad
 
     def write(self, data: bytes | memoryview) -> None:
         """Append the next bytes.
@@ -103,22 +78,42 @@ class Draft:
             HubCorrupt: they are no NIfTI, or damaged.
             DiskFull, BadSettings: they cannot be written.
         """
-        if len(self._head) < 4:
-            self._head += bytes(data[: 4 - len(self._head)])
-            if len(self._head) >= 2 and self._head[:2] == _GZIP and self._gunzip is None:
-                self._gunzip = Gunzip(self._what)
-                if self.bytes:
-                    self._gunzip.feed(self._head[: self.bytes])
-            elif len(self._head) == 4 and self._head[:2] != _GZIP and self._head not in _HEADER_SIZES:
-                raise damaged(self._what, "is not a NIfTI image")
-        if self._gunzip is not None:
-            self._gunzip.feed(data)
-        self._sha256.update(data)
-        if self._promise.git_oid:
-            self._git.update(data)
-        self.bytes += len(data)
+        self._judge(data)
+        rest = memoryview(data)
         try:
-            self._file.write(data)
+            while len(rest):
+                rest = rest[self._file.write(rest) or 0 :]
+        except OSError as error:
+            self._torn = True
+            raise disk_error(error) from None
+        since, due = self.bytes - self._noted, _NOTE_EVERY if self._noted else KEEP_BYTES
+        if self._shared and since and (since >= due or (self.complete and self.bytes >= KEEP_BYTES)):
+            self._note()
+
+    def read_through(self, summed: int, sha256: str, seen: Callable[[int], None]) -> None:
+        """Judge the bytes that an earlier transfer left, as if they came now; those that nothing vouches for go.
+
+        Args:
+            summed, sha256: the sum of so many first bytes. Beyond it only sums that come with the image vouch.
+            seen: told how many bytes were read; may raise to stop.
+
+        Raises:
+            HubCorrupt: they are damaged.
+        """
+        agreed = False
+        try:
+            while data := self._file.read(_READ if agreed else min(_READ, summed - self.bytes)):
+                self._judge(data)
+                seen(self.bytes)
+                if not agreed and self.bytes == summed:
+                    agreed = self._sha256.hexdigest() == sha256
+                    if not agreed or not self._vouched:
+                        break
+            if not agreed:
+                self.bad = True
+                raise damaged(self._what, "was changed while it lay unfinished")
+            self._file.truncate(self.bytes)
+            self._noted = self.bytes
         except OSError as error:
             raise disk_error(error) from None
 
@@ -126,55 +121,117 @@ class Draft:
         """Verify the whole and move it to its place.
 
         Raises:
-            HubCorrupt: it is not what was promised. BadVolume: `check` refuses it. DiskFull, BadSettings.
+            HubCorrupt: it is not what was promised, or `check` refuses it. DiskFull, BadSettings.
         """
-        if len(self._head) < 4:
-            raise damaged(self._what, "is empty")
-        if self._gunzip is not None:
-            self._gunzip.finish()
-        sha256 = self._sha256.hexdigest()
-        promise = self._promise
-        if (promise.size not in (None, self.bytes)) or (promise.sha256 not in (None, sha256)):
-            raise damaged(self._what, "is not the file that the Hub lists")
-        if promise.git_oid not in (None, self._git.hexdigest()):
-            raise damaged(self._what, "is not the file that the Hub lists")
-        suffix = ".nii.gz" if self._gunzip is not None else ".nii"
-        self._close(suffix)
-        check(self._path)
-        return self._cache.keep(self._key, self._path, suffix, sha256)
+        sha256, promise = self._sha256.hexdigest(), self._promise
+        try:
+            self._content.finish()
+            known = ((promise.size, self.bytes), (self.total, self.bytes), (promise.sha256, sha256))
+            if any(said not in (None, found) for said, found in (*known, (promise.git_oid, self._git.hexdigest()))):
+                raise damaged(self._what, "is not the file that the Hub lists")
+            self._sync()
+            check(self._path)
+        except HubCorrupt:
+            self.bad = True
+            raise
+        except BadVolume as error:
+            self.bad = True
+            raise damaged(self._what, f"is no image that can be read: {error}") from None
+        kept = self._cache.keep(self._key, self._path, ".nii.gz" if self._content.packed else ".nii", sha256)
+        self._here = False
+        remove(sidecar(self._path))
+        return kept
+
+    def pause(self) -> None:
+        """Keep what is here for who goes on, if that is worth it. Harmless after `finish` and `discard`."""
+        if self.bad or not self._shared or self.bytes < KEEP_BYTES or not self._path.exists():
+            self.discard()
+        elif self._here:
+            if not self._torn:  # or fewer bytes lie there than were judged: the last note stands
+                self._note()
+            self.close()
 
     def discard(self) -> None:
-        """Leave nothing behind. Harmless after `finish`."""
-        with contextlib.suppress(OSError):  # a full disk refuses the last buffer once more
-            self._file.close()
-        with suppress(OSError):
-            self._path.unlink()
+        """Leave nothing behind. Harmless after `finish` and `pause`."""
+        if self._here:
+            self.close()
+            discard_part(self._path)
 
-    def _close(self, suffix: str) -> None:
-        """Bring the bytes to the disk, under a name that says what they are."""
-        try:
-            self._file.flush()
-            os.fsync(self._file.fileno())
+    def close(self) -> None:
+        """Leave the file as it is."""
+        self._here = False
+        with suppress(OSError):
             self._file.close()
-            named = self._path.with_name(self._path.name + suffix)
-            self._path.replace(named)
-            self._path = named
+
+    @property
+    def _vouched(self) -> bool:
+        """Whether a damaged byte would show at the end at the latest."""
+        return self._content.packed or self._promise.sha256 is not None or self._promise.git_oid is not None
+
+    def _judge(self, data: bytes | memoryview) -> None:
+        try:
+            if self.total is not None and self.bytes + len(data) > self.total:
+                raise damaged(self._what, "is longer than it should be")
+            self._content.feed(data)
+        except HubCorrupt:
+            self.bad = True
+            raise
+        self._sha256.update(data)
+        if self._promise.git_oid:
+            self._git.update(data)
+        self.bytes += len(data)
+
+    def _note(self) -> None:
+        self._noted = self.bytes
+        note_part(self._path, Part(self._promise, self.first, self.total, self.bytes, self._sha256.hexdigest()))
+
+    def _sync(self) -> None:
+        """Bring the bytes to the disk, and make sure that it is these that lie at the path."""
+        try:
+            os.fsync(self._file.fileno())
+            whole = os.fstat(self._file.fileno())
+            self._file.close()
+            if whole.st_size != self.bytes or not os.path.samestat(whole, self._path.stat()):
+                raise damaged(self._what, "was changed while it was written")
         except OSError as error:
             raise disk_error(error) from None
 
 
-def _create(path: Path) -> BinaryIO:
-    """A new file, in a folder that another thread may just be removing because it was empty."""
+def resume(
+    cache: Cache, key: Key, promise: Promise, promised: Promised | None, seen: Callable[[int], None]
+) -> Draft | None:
+    """The draft that an earlier transfer left, read through; None if none is there that fits, and nothing is then.
+
+    Args:
+        seen: told how many bytes were read; may raise to stop, which leaves the part as it is.
+
+    Raises:
+        HubCorrupt: it is damaged; nothing of it is left. DiskFull, BadSettings: it cannot be read.
+    """
+    path = cache.root / key.part
+    part = part_at(path)
+    if part is None or part.promise != promise:
+        discard_part(path)
+        return None
+    draft = Draft(cache, key, promise, part.first, part.total, promised, fresh=False)
+    try:
+        draft.read_through(part.summed, part.sha256, seen)
+    except FetchCancelled:
+        draft.close()
+        raise
+    except StrokescopeError:
+        draft.discard()
+        raise
+    return draft
+
+
+def _opened(path: Path, mode: str) -> FileIO:
+    """The file, in a folder that another thread may just be removing because it was empty."""
     for attempt in range(3):
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return path.open("xb")
+            return FileIO(path, mode)
         except OSError as error:
-            if not isinstance(error, FileNotFoundError) or attempt == 2:
+            if not isinstance(error, FileNotFoundError | FileExistsError) or attempt == 2:
                 raise disk_error(error) from None
     raise AssertionError
-
-
-def damaged(what: str, how: str) -> HubCorrupt:
-    """The error for an image whose bytes are wrong."""
-    return HubCorrupt(f"{what} {how}", hint="try again; if it stays, report it to the dataset's owner")

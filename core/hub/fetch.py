@@ -1,35 +1,33 @@
 """Fetch: images that are wanted, from the cache or through a `pull` from the Hub, once for all who want them.
 
-Decides what is missing, lets one thread transfer each file while the others watch, tries wrong bytes a second time, and
-leaves nothing behind after a failure. How bytes come is the pull's business (images, or a whole file).
+Decides what is missing, lets one thread of one process transfer each file while the others watch, gives each transfer
+its turn, and tries wrong bytes and a full disk a second time. How bytes come is the pull's business (images, or a whole
+file); what of them is left behind, the draft's.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
 
-from core.errors import BadVolume, DiskFull, FetchCancelled, HubCorrupt, StrokescopeError
-from core.hub.cache import Cache, Kept, Key
-from core.hub.draft import UNSAID, Check, Draft, Promise
+from core.errors import DiskFull, FetchCancelled, HubCorrupt, HubError, StrokescopeError
+from core.hub.attempt import Attempt, Judge
+from core.hub.attempt import Want as Want
+from core.hub.cache import Cache
+from core.hub.content import Promised
+from core.hub.draft import Check
+from core.hub.entries import Kept, Key
+from core.hub.job import Job, Pull, Report, Spare, Transfer
+from core.hub.locks import lock
+from core.hub.part import discard_part, part_bytes
 from core.hub.policy import POLL_S, Cancelled, stop_if
+from core.hub.turns import FRONT, Turn, Turns
 
-MAX_TRANSFERS = 6  # at once
-OpenDraft = Callable[[str], Draft]
-Advance = Callable[[int], None]
-Pull = Callable[[Sequence[str], OpenDraft, Advance], None]  # fetch these names into drafts, tell of each byte
-Report = Callable[[int, int | None], None]  # bytes done, bytes in all
-
-
-@dataclass(frozen=True)
-class Want:
-    """One image that is asked for: where it will live, its bytes on the wire if known, what the Hub says of it."""
-
-    key: Key
-    size: int | None = None
-    promise: Promise = UNSAID
+ELSEWHERE = "another process is fetching it"
 
 
 @dataclass(frozen=True)
@@ -40,168 +38,224 @@ class Outcome:
     transferred: bool
 
 
-@dataclass
-class _Transfer:
-    """One file on its way, seen by all who wait for it."""
-
-    done: threading.Event = field(default_factory=threading.Event)
-    kept: Kept | None = None
-    error: StrokescopeError | None = None
-    bytes: int = 0
-    total: int | None = None
-
-
 class Fetcher:
-    """Fetches into one cache. One instance is shared by all threads.
+    """Fetches into one cache. One instance is shared by all threads, and best by all sources of a process.
 
     Args:
-        check: judges a finished file, raises BadVolume (core.imaging.nifti.check_file).
+        check: judges a finished file, raises BadVolume.
+        promised: the decoded size by an image's first decoded bytes (core.imaging.nifti.promised_bytes), so that a
+            gzip bomb is stopped there; None: not asked.
+        turns: the places of this process.
     """
 
-    def __init__(self, cache: Cache, check: Check) -> None:
-        self.cache = cache
-        self._check = check
-        self._running: dict[Key, _Transfer] = {}
-        self._lock = threading.Lock()
-        self._slots = threading.BoundedSemaphore(MAX_TRANSFERS)
-
-    def get(self, wants: Mapping[str, Want], pull: Pull, report: Report, cancelled: Cancelled) -> Outcome:
-        """The wanted images as verified files.
-
-        Raises:
-            HubError, BadVolume, DiskFull, BadSettings, FetchCancelled.
-        """
-        files: dict[str, Kept | None] = {}
-        transferred = False
-        while missing := {name: want for name, want in wants.items() if name not in files}:
-            stop_if(cancelled)
-            mine, theirs = self._claim(missing)
-            failure: StrokescopeError | None = FetchCancelled("the transfer broke off", hint="try again")
-            try:
-                hits = {name: self.cache.find(want.key) for name, want in mine.items()}
-                files.update({name: kept for name, kept in hits.items() if kept is not None})
-                if todo := {name: want for name, want in mine.items() if name not in files}:
-                    transferred = True
-                    files.update(self._transfer(todo, pull, report, cancelled))
-                failure = None
-            except StrokescopeError as error:
-                failure = error
-                raise
-            finally:
-                self._settle(mine, files, failure)
-            for name, transfer in theirs.items():
-                transferred = True
-                if _watch(transfer, report, cancelled):
-                    files[name] = transfer.kept
-        return Outcome(files, transferred)
-
-    def _claim(self, wants: Mapping[str, Want]) -> tuple[dict[str, Want], dict[str, _Transfer]]:
-        """Those that nobody fetches yet, now ours; and those of others."""
-        mine, theirs = {}, {}
-        with self._lock:
-            for name, want in wants.items():
-                if want.key in self._running:
-                    theirs[name] = self._running[want.key]
-                else:
-                    self._running[want.key] = _Transfer(total=want.size)
-                    mine[name] = want
-        return mine, theirs
-
-    def _settle(
-        self, mine: Mapping[str, Want], files: Mapping[str, Kept | None], error: StrokescopeError | None
+    def __init__(
+        self, cache: Cache, check: Check, promised: Promised | None = None, turns: Turns | None = None
     ) -> None:
-        with self._lock:
-            for name, want in mine.items():
-                transfer = self._running.pop(want.key)
-                transfer.kept = files.get(name)
-                transfer.error = None if name in files else error
-                transfer.done.set()
+        self.cache = cache
+        self.turns = turns or Turns()
+        self._judge = Judge(check, promised)
+        self._running: dict[Key, Transfer] = {}
+        self._lock = threading.Lock()
 
-    def _transfer(
-        self, wants: Mapping[str, Want], pull: Pull, report: Report, cancelled: Cancelled
-    ) -> dict[str, Kept | None]:
-        """All at once; after wrong bytes or a full disk once more, one by one, so that a bad one spoils no other."""
-        need = sum(want.size or 0 for want in wants.values())
-        files: dict[str, Kept | None] = {}
-        with self._slot(cancelled):
-            self.cache.make_room(need)
-            try:
-                self._attempt(wants, files, pull, report, cancelled)
-                return files
-            except (HubCorrupt, BadVolume):
-                pass
-            except DiskFull:
-                if not self.cache.evict(max(need, 1)):
-                    raise
-            failed: StrokescopeError | None = None
-            for name, want in wants.items():
-                try:
-                    if name not in files:
-                        self._attempt({name: want}, files, pull, report, cancelled)
-                except (HubCorrupt, BadVolume) as error:
-                    failed = failed or error
-            if failed is not None:
-                raise failed
-        return files
-
-    def _attempt(
+    def get(
         self,
         wants: Mapping[str, Want],
-        files: dict[str, Kept | None],
         pull: Pull,
         report: Report,
         cancelled: Cancelled,
-    ) -> None:
-        """Pull the wants and add them to `files`; leaves no draft, whatever happens."""
-        drafts: dict[str, Draft] = {}
-        sizes = [want.size for want in wants.values()]
-        total = None if None in sizes else sum(size or 0 for size in sizes)
-        done = 0
+        turn: Turn = FRONT,
+        spare: Spare = lambda: True,
+    ) -> Outcome:
+        """The wanted images as verified files.
 
-        def open_draft(name: str) -> Draft:
-            drafts[name] = Draft(self.cache, wants[name].key, wants[name].promise)
-            return drafts[name]
+        A background fetch (`turn`) stops by FetchCancelled as soon as a foreground transfer runs or waits, unless that
+        one waits for the very same image; it keeps what it has. It begins only while the Hub has requests to `spare`.
 
-        def advance(count: int) -> None:
-            nonlocal done
-            done += count
-            shown = done if total is None else min(done, total)
-            for want in wants.values():
-                self._running[want.key].bytes, self._running[want.key].total = shown, total
-            report(shown, total)
-
-        try:
-            report(0, total)
-            pull(tuple(wants), open_draft, advance)
+        Raises:
+            HubError, DiskFull, BadSettings, FetchCancelled.
+        """
+        job = Job(wants, pull, report, cancelled, turn, spare)
+        while missing := {name: want for name, want in wants.items() if name not in job.files}:
             stop_if(cancelled)
+            theirs = self._claim(job, missing)
+            failure: StrokescopeError | None = FetchCancelled("the transfer broke off", hint="try again")
+            try:
+                try:
+                    self._serve(job, {name: wants[name] for name in job.own})
+                    failure = None
+                except StrokescopeError as error:
+                    failure = error
+                    raise
+                finally:
+                    self._settle(job, failure)
+                self._watch(job, theirs)
+            finally:
+                self._leave(job, theirs)
+        return Outcome(job.files, job.transferred)
+
+    def welcome(self, turn: Turn, spare: Spare) -> None:
+        """Raise FetchCancelled if the turn is a background one and not welcome now.
+
+        Args:
+            spare: whether the Hub has requests to spare (Hub.spare).
+        """
+        if turn.background and (self.turns.busy() or not spare()):
+            raise _yielded()
+
+    def _claim(self, job: Job, wants: Mapping[str, Want]) -> dict[str, Transfer]:
+        """Those that nobody fetches yet become the job's own; returns those of others."""
+        theirs = {}
+        with self._lock:
+            for name, want in wants.items():
+                running = self._running.get(want.key)
+                if running is None:
+                    job.own[name] = self._running[want.key] = Transfer()
+                else:
+                    theirs[name] = running
+                    running.fronts += not job.turn.background
+        return theirs
+
+    def _leave(self, job: Job, theirs: Mapping[str, Transfer]) -> None:
+        with self._lock:
+            for transfer in theirs.values():
+                transfer.fronts -= not job.turn.background
+
+    def _settle(self, job: Job, error: StrokescopeError | None) -> None:
+        if job.turn.background and isinstance(error, DiskFull):
+            error = _yielded()  # who watches may take more room than it
+        with self._lock:
+            for name, transfer in job.own.items():
+                del self._running[job.wants[name].key]
+                transfer.kept = job.files.get(name)
+                transfer.error = None if name in job.files else error
+                transfer.done.set()
+            job.own.clear()
+
+    def _serve(self, job: Job, wants: Mapping[str, Want]) -> None:
+        """The job's own images: from the cache, or transferred with the key's lock and a place."""
+        todo = self._look(job, wants)
+        if not todo:
+            return
+        self.welcome(job.turn, job.spare)
+        job.transferred = True
+
+        def give_up() -> bool:
+            if job.yields() and self.turns.busy():
+                raise _yielded()
+            return job.cancelled()
+
+        with ExitStack() as held:
+            shared = set()
+            for name in sorted(todo, key=lambda n: todo[n].key.lock):  # one order for all, or two wait for each other
+                path = self.cache.root / todo[name].key.lock
+                if held.enter_context(lock(path, give_up, lambda: self._elsewhere(job, todo))):
+                    shared.add(name)
+            todo = self._look(job, todo)
+            if todo:
+                job.bytes.update(self._parts(todo))
+                place = self.turns.place(job.turn, give_up, lambda n: job.tell(_before(n)), job.promoted)
+                held.enter_context(place)
+                job.tell("")
+                self._transfer(job, todo, shared, give_up)
+
+    def _look(self, job: Job, wants: Mapping[str, Want]) -> dict[str, Want]:
+        """Add what the cache has to the job's files; returns the rest."""
+        for name, want in wants.items():
+            kept = self.cache.find(want.key)
+            if kept is not None:
+                job.files[name] = kept
+        return {name: want for name, want in wants.items() if name not in job.files}
+
+    def _elsewhere(self, job: Job, wants: Mapping[str, Want]) -> None:
+        """Another process holds one of the images: it goes on without a prefetch, and we show how far it is."""
+        if job.yields():
+            raise _yielded()
+        for name, count in self._parts(wants).items():  # none any more once it is finished
+            job.bytes[name] = max(count, job.bytes.get(name, 0))
+        job.tell(ELSEWHERE)
+
+    def _parts(self, wants: Mapping[str, Want]) -> dict[str, int]:
+        """Bytes of each image's part, without a look at what they are."""
+        return {name: part_bytes(self.cache.root / want.key.part) for name, want in wants.items()}
+
+    def _transfer(self, job: Job, wants: Mapping[str, Want], shared: set[str], cancelled: Cancelled) -> None:
+        """All at once; on a full disk once more; after wrong bytes one by one, so that a bad one spoils no other."""
+        parts = [self.cache.root / wants[name].key.part for name in wants if name in shared]
+        spent: Counter[str] = Counter()
+        try:
+            try:
+                self.cache.make_room(_missing(wants, parts), job.yields())
+                try:
+                    return self._attempt(job, wants, shared, cancelled, spent)
+                except DiskFull:  # the disk itself: others write to it too
+                    if job.yields() or not self.cache.evict(max(_missing(wants, parts), 1)):
+                        raise
+                    return self._attempt(job, wants, shared, cancelled, spent)
+            except HubCorrupt as error:
+                failed = [error] if max(spent.values(), default=0) > 1 else []
             for name in wants:
-                files[name] = drafts[name].finish(self._check) if name in drafts else None
-        finally:
-            for draft in drafts.values():
-                draft.discard()
+                try:
+                    if name not in job.files and spent[name] < 2:
+                        self._attempt(job, {name: wants[name]}, shared, cancelled, spent)
+                except HubCorrupt as error:
+                    failed.append(error)
+        except DiskFull:
+            for part in () if job.turn.background else parts:
+                discard_part(part)
+            raise
+        if failed:
+            raise failed[0]
 
-    @contextmanager
-    def _slot(self, cancelled: Cancelled) -> Iterator[None]:
-        """One of MAX_TRANSFERS places."""
-        while not self._slots.acquire(timeout=POLL_S):
-            stop_if(cancelled)
+    def _attempt(
+        self, job: Job, wants: Mapping[str, Want], shared: set[str], cancelled: Cancelled, spent: Counter[str]
+    ) -> None:
+        """Pull those of the wants that are not here yet and add them to the job's files."""
+        todo = {name: want for name, want in wants.items() if name not in job.files}
+        attempt = Attempt(self.cache, self._judge, todo, shared, cancelled, job.reach, job.tell, spent)
+        failed: HubError | None = None
         try:
-            yield
+            try:
+                job.pull(tuple(todo), attempt)
+                stop_if(cancelled)
+            except HubError as error:
+                failed = error
+            for name in todo:
+                try:
+                    if failed is None or name in attempt.complete():
+                        job.files[name] = attempt.finish(name)
+                except HubCorrupt as error:
+                    failed = failed or error
         finally:
-            self._slots.release()
+            attempt.close()
+        if failed is not None:
+            raise failed
+
+    def _watch(self, job: Job, theirs: Mapping[str, Transfer]) -> None:
+        """Wait for other threads' transfers; those that their users stopped are left to be begun anew.
+
+        Raises:
+            HubError, DiskFull, BadSettings: what that thread met. FetchCancelled: our user stopped.
+        """
+        for name, transfer in theirs.items():
+            job.transferred = True
+            while not transfer.done.wait(POLL_S):
+                stop_if(job.cancelled)
+                job.bytes.update({n: t.bytes for n, t in theirs.items()})
+                job.tell(transfer.note)
+            if transfer.error is None:
+                job.files[name] = transfer.kept
+            elif not isinstance(transfer.error, FetchCancelled):
+                raise transfer.error
 
 
-def _watch(transfer: _Transfer, report: Report, cancelled: Cancelled) -> bool:
-    """Wait for another thread's transfer. False if its user stopped it, so that it must be begun anew.
+def _missing(wants: Mapping[str, Want], parts: Sequence[Path]) -> int:
+    """Bytes that must still be written."""
+    return max(0, sum(want.size or 0 for want in wants.values()) - sum(map(part_bytes, parts)))
 
-    Raises:
-        HubError, BadVolume, DiskFull: what that thread met. FetchCancelled: our user stopped.
-    """
-    while not transfer.done.wait(POLL_S):
-        stop_if(cancelled)
-        report(transfer.bytes, transfer.total)
-    if isinstance(transfer.error, FetchCancelled):
-        return False
-    if transfer.error is not None:
-        raise transfer.error
-    return True
+
+def _before(count: int) -> str:
+    return f"{count} transfer{'s' if count > 1 else ''} before yours" if count else "next in line"
+
+
+def _yielded() -> FetchCancelled:
+    return FetchCancelled("work in the background gave way", hint="choose the case to fetch it")

@@ -18,8 +18,9 @@ from core.hub.schema import BYTE_ARRAY, Leaf, read_leaves
 from core.hub.thrift import Fields, Odd, Short, items, number, read_struct, structs, substruct, text
 
 TAIL = 32768  # bytes that hold most footers (8–22 KB for one ISLES'24 shard)
-MAX_FOOTER = 32 * 2**20
-MAX_ROWS = 200_000
+MAX_FOOTER = 8 * 2**20  # read and parsed in a few seconds at worst
+MAX_ROWS = 100_000  # of one file
+MAX_TEXT = 200  # characters of a scalar; a longer one is no id and no clinical value
 MAGIC = b"PAR1"
 _SURE = 4096  # a one-row chunk larger than this holds a value: a null takes a few dozen bytes
 _PLAIN_ONLY = frozenset({0, 3, 4})  # PLAIN values with RLE or BIT_PACKED levels
@@ -115,7 +116,7 @@ def parse_footer(data: bytes, size: int) -> Footer:
         leaves = read_leaves(structs(meta, 2))
         groups = structs(meta, 4)
         if sum(number(group, 3) for group in groups) > MAX_ROWS or len(groups) * len(leaves) > 20 * MAX_ROWS:
-            raise _bad("has more rows than a dataset of cases")
+            raise _bad(f"has more than {MAX_ROWS} rows")
         rows: list[Row] = []
         unread: list[Unread] = []
         for index, group in enumerate(groups):
@@ -212,11 +213,11 @@ def _decode(raw: bytes, leaf: Leaf) -> object:
 
 
 def as_scalar(value: object) -> Scalar:
-    """A column's value as text, a finite number or None."""
+    """A column's value as text of at most MAX_TEXT, a finite number or None."""
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "replace")
+        value = value[: 4 * MAX_TEXT + 1].decode("utf-8", "replace")
     if isinstance(value, str):
-        return value
+        return value if len(value) <= MAX_TEXT else None
     if isinstance(value, int | float):
         amount = float(value) + 0.0
         return amount if abs(amount) < float("inf") else None

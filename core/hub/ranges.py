@@ -11,8 +11,9 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from core.errors import HubCorrupt, StrokescopeError
-from core.hub.client import Hub, RemoteFile, retrying
-from core.hub.policy import Cancelled, Patience, Policy
+from core.hub.client import Hub, RemoteFile
+from core.hub.policy import Cancelled, Patience, Policy, Tell, tell_nobody
+from core.hub.retrying import retrying
 from core.hub.wire import Answer, Traffic
 
 MAX_READ = 64 * 2**20  # bytes that may be held in memory at once
@@ -27,12 +28,14 @@ class Line:
     Attributes:
         traffic: counts what this purpose costs.
         cancelled: asked every tenth of a second.
+        tell: told in a few words what a transfer waits for, and "" when bytes flow again.
     """
 
     hub: Hub
     policy: Policy
     cancelled: Cancelled
     traffic: Traffic = field(default_factory=Traffic)
+    tell: Tell = tell_nobody
 
 
 def copy_range(line: Line, file: RemoteFile, start: int, stop: int, sink: Sink) -> None:
@@ -77,7 +80,7 @@ def read_tail(line: Line, file: RemoteFile, length: int) -> tuple[bytes, int] | 
     """
     if file.size is not None:
         return read_range(line, file, max(0, file.size - length), file.size), file.size
-    patience = Patience(line.policy, length)
+    patience = Patience(line.policy, length, tell=line.tell)
 
     def once() -> tuple[bytes, int] | None:
         headers = {"Range": f"bytes=-{length}"}
@@ -138,7 +141,7 @@ class _Cursor:
 
 
 def _copy(line: Line, file: RemoteFile, cursor: _Cursor, whole: bool) -> None:
-    patience = Patience(line.policy, cursor.stop - cursor.at)
+    patience = Patience(line.policy, cursor.stop - cursor.at, tell=line.tell)
 
     def once() -> None:
         plain = whole and cursor.at == 0

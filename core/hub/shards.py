@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import dataclasses
+import threading
 import zlib
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,9 +17,10 @@ from core.hub.client import RemoteFile
 from core.hub.columns import Segment, complete_rows
 from core.hub.footer import MAX_FOOTER, TAIL, Image, Row, Unread, footer_start, parse_footer
 from core.hub.ranges import MAX_READ, Line, read_range, read_tail, wrong
-from core.hub.shelf import read_record, write_record
+from core.hub.shelf import keep_record, read_record
 
-_VERSION = 1
+_VERSION = 2
+_PARSING = threading.Lock()  # one footer at a time: Python could not do two at once, and memory stays one's
 _GAP = 16384  # unread chunks closer than this share a request
 
 
@@ -53,11 +55,13 @@ def fetch_shard(line: Line, file: RemoteFile) -> Shard | None:
     file = dataclasses.replace(file, size=size)
     start, have = footer_start(tail, size), size - len(tail)
     data = read_range(line, file, start, have) + tail if start < have else tail[start - have :]
-    footer = parse_footer(data, size)
+    with _PARSING:
+        footer = parse_footer(data, size)
     if not footer.unread:
         return Shard(file.path, size, footer.rows, data)
     segments = [(have, memoryview(tail)), *_fetch_chunks(line, file, footer.unread, have)]
-    return Shard(file.path, size, complete_rows(size, data, footer, segments), data)
+    with _PARSING:
+        return Shard(file.path, size, complete_rows(size, data, footer, segments), data)
 
 
 def _fetch_chunks(line: Line, file: RemoteFile, chunks: tuple[Unread, ...], have: int) -> list[Segment]:
@@ -74,17 +78,18 @@ def _fetch_chunks(line: Line, file: RemoteFile, chunks: tuple[Unread, ...], have
 
 
 def save_shard(path: Path, shard: Shard) -> None:
-    """Keep the shard's record at the path.
-
-    Raises:
-        DiskFull, BadSettings.
-    """
-    rows = [
-        [row.group, row.number, dict(row.scalars), {n: list(dataclasses.astuple(i)) for n, i in row.images.items()}]
-        for row in shard.rows
-    ]
+    """Keep the shard's record at the path; a full disk only costs the memory of it."""
+    layouts: dict[int, int] = {}  # the images of a row, mostly the same object for all rows of a group
+    images: list[dict[str, list[object]]] = []
+    rows = []
+    for row in shard.rows:
+        if id(row.images) not in layouts:
+            layouts[id(row.images)] = len(images)
+            images.append({name: list(dataclasses.astuple(image)) for name, image in row.images.items()})
+        rows.append([row.group, row.number, dict(row.scalars), layouts[id(row.images)]])
     footer = base64.b64encode(zlib.compress(shard.footer, 6)).decode()
-    write_record(path, {"v": _VERSION, "path": shard.path, "size": shard.size, "rows": rows, "footer": footer})
+    record = {"v": _VERSION, "path": shard.path, "size": shard.size, "images": images, "rows": rows, "footer": footer}
+    keep_record(path, record)
 
 
 def load_shard(path: Path, shard_path: str) -> Shard | None:
@@ -95,12 +100,10 @@ def load_shard(path: Path, shard_path: str) -> Shard | None:
     try:
         inflate = zlib.decompressobj()
         footer = inflate.decompress(base64.b64decode(record["footer"]), MAX_FOOTER + 8)
-        rows = tuple(
-            Row(group, number, scalars, {name: Image(*values) for name, values in images.items()})
-            for group, number, scalars, images in record["rows"]
-        )
+        images = [{name: Image(*values) for name, values in layout.items()} for layout in record["images"]]
+        rows = tuple(Row(group, number, scalars, images[at]) for group, number, scalars, at in record["rows"])
         return Shard(shard_path, int(record["size"]), rows, footer)
-    except (KeyError, TypeError, ValueError, AttributeError, zlib.error):
+    except (LookupError, TypeError, ValueError, AttributeError, zlib.error):
         return None
 
 

@@ -18,7 +18,8 @@ from core.errors import BadSettings, DiskFull, StrokescopeError
 
 _NUMBERS = itertools.count()
 MAX_RECORD = 256 * 2**20
-DRAFT_PREFIX = ".part-"  # .part-<pid>-<number>-<name>: a file that is being written
+DRAFT_PREFIX = ".part-"  # .part-<pid>-<number>-<name>: being written; .part-<modality>: an image, perhaps to go on
+KEEP_BYTES = 256 * 2**10  # an unfinished image that is smaller is not worth going on with
 
 
 def draft_name(name: str) -> str:
@@ -43,6 +44,18 @@ def write_record(path: Path, record: object) -> None:
     write_file(path, hashlib.sha256(body).hexdigest().encode() + b"\n" + body)
 
 
+def keep_record(path: Path, record: object) -> bool:
+    """Keep the record at the path if that can be: False when the disk is full or the folder cannot be written.
+
+    For what only saves a request next time; to lack it is no error.
+    """
+    try:
+        write_record(path, record)
+    except (DiskFull, BadSettings):
+        return False
+    return True
+
+
 def write_file(path: Path, data: bytes) -> None:
     """Put the bytes at the path in one step.
 
@@ -51,8 +64,12 @@ def write_file(path: Path, data: bytes) -> None:
     """
     draft = path.with_name(draft_name(path.name))
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        draft.write_bytes(data)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(data)
+        except (FileNotFoundError, FileExistsError):  # somebody removed the folder meanwhile because it was empty
+            path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_bytes(data)
         draft.replace(path)  # without fsync: a record that a power cut spoils reads as absent
     except OSError as error:
         with suppress(OSError):

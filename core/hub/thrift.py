@@ -11,6 +11,7 @@ Fields = dict[int, object]
 
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 _MAX_DEPTH = 12
+MAX_VALUES = 1_500_000  # of one struct: far above the footer of a thousand row groups of thirty columns
 
 
 class Short(Exception):
@@ -21,30 +22,17 @@ class Odd(Exception):
     """Not a struct of the compact protocol, or a field that is not what it should be."""
 
 
-def read_struct(data: bytes, at: int = 0, depth: int = 0) -> tuple[Fields, int]:
+def read_struct(data: bytes, at: int = 0, most: int = MAX_VALUES) -> tuple[Fields, int]:
     """The fields of the struct at `at` by id, and where it ends.
+
+    Args:
+        most: values (structs, lists and their elements each count) that may be in it, about 80 bytes of memory each.
 
     Raises:
         Short, Odd.
     """
-    if depth > _MAX_DEPTH:
-        raise Odd
-    fields: Fields = {}
-    key = 0
-    while True:
-        byte = _byte(data, at)
-        at += 1
-        kind, delta = byte & 0x0F, byte >> 4
-        if kind == _STOP:
-            return fields, at
-        if delta:
-            key += delta
-        else:
-            key, at = _zigzag(data, at)
-        if kind in (_TRUE, _FALSE):
-            fields[key] = kind == _TRUE
-        else:
-            fields[key], at = _value(data, at, kind, depth)
+    reader = _Reader(data, at, most)
+    return reader.struct(0), reader.at
 
 
 def number(fields: Fields, key: int, default: int | None = None) -> int:
@@ -93,65 +81,80 @@ def text(value: object) -> str:
     raise Odd
 
 
-def _byte(data: bytes, at: int) -> int:
-    if at >= len(data):
-        raise Short
-    return data[at]
+class _Reader:
+    """Where we are in the bytes, and how many more values may come."""
 
+    def __init__(self, data: bytes, at: int, left: int) -> None:
+        self.data, self.at, self.left = data, at, left
 
-def _take(data: bytes, at: int, count: int) -> bytes:
-    if at + count > len(data):
-        raise Short
-    return data[at : at + count]
+    def struct(self, depth: int) -> Fields:
+        if depth > _MAX_DEPTH:
+            raise Odd
+        fields: Fields = {}
+        key = 0
+        while True:
+            byte = self.byte()
+            kind, delta = byte & 0x0F, byte >> 4
+            if kind == _STOP:
+                return fields
+            key = key + delta if delta else self.zigzag()
+            fields[key] = self.value(kind, depth)
 
+    def value(self, kind: int, depth: int) -> object:
+        self.left -= 1
+        if self.left < 0:
+            raise Odd
+        if kind in (_TRUE, _FALSE):  # of a field; an element of a list is a byte
+            return kind == _TRUE
+        if kind in (_I16, _I32, _I64):
+            return self.zigzag()
+        if kind == _BINARY:
+            return self.take(self.varint())
+        if kind == _STRUCT:
+            return self.struct(depth + 1)
+        if kind in (_LIST, _SET):
+            return self.list(depth + 1)
+        if kind == _BYTE:
+            return self.byte()
+        if kind == _DOUBLE:
+            return self.take(8)
+        raise Odd  # maps do not occur in Parquet
 
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = 0
-    for shift in range(0, 70, 7):
-        byte = _byte(data, at)
-        at += 1
-        value |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return value, at
-    raise Odd
-
-
-def _zigzag(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _varint(data, at)
-    return (value >> 1) ^ -(value & 1), at
-
-
-def _value(data: bytes, at: int, kind: int, depth: int) -> tuple[object, int]:
-    if kind in (_I16, _I32, _I64):
-        return _zigzag(data, at)
-    if kind == _BINARY:
-        length, at = _varint(data, at)
-        return _take(data, at, length), at + length
-    if kind == _STRUCT:
-        return read_struct(data, at, depth + 1)
-    if kind in (_LIST, _SET):
-        return _list(data, at, depth + 1)
-    if kind == _BYTE:
-        return _byte(data, at), at + 1
-    if kind == _DOUBLE:
-        return _take(data, at, 8), at + 8
-    raise Odd  # maps do not occur in Parquet
-
-
-def _list(data: bytes, at: int, depth: int) -> tuple[list[object], int]:
-    head = _byte(data, at)
-    at += 1
-    count, kind = head >> 4, head & 0x0F
-    if count == 15:
-        count, at = _varint(data, at)
-    if depth > _MAX_DEPTH or count > len(data) - at:  # each element takes a byte at least
-        raise Odd
-    found: list[object] = []
-    for _ in range(count):
+    def list(self, depth: int) -> list[object]:
+        head = self.byte()
+        count, kind = head >> 4, head & 0x0F
+        if count == 15:
+            count = self.varint()
+        if depth > _MAX_DEPTH or count > len(self.data) - self.at:  # each element takes a byte at least
+            raise Odd
         if kind in (_TRUE, _FALSE):
-            found.append(_byte(data, at) == _TRUE)
-            at += 1
-        else:
-            value, at = _value(data, at, kind, depth)
-            found.append(value)
-    return found, at
+            kind = _BYTE
+            return [self.value(kind, depth) == _TRUE for _ in range(count)]
+        return [self.value(kind, depth) for _ in range(count)]
+
+    def byte(self) -> int:
+        at = self.at
+        if at >= len(self.data):
+            raise Short
+        self.at = at + 1
+        return self.data[at]
+
+    def take(self, count: int) -> bytes:
+        at = self.at
+        if at + count > len(self.data):
+            raise Short
+        self.at = at + count
+        return self.data[at : at + count]
+
+    def varint(self) -> int:
+        value = 0
+        for shift in range(0, 70, 7):
+            byte = self.byte()
+            value |= (byte & 0x7F) << shift
+            if byte < 0x80:
+                return value
+        raise Odd
+
+    def zigzag(self) -> int:
+        value = self.varint()
+        return (value >> 1) ^ -(value & 1)

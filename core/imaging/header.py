@@ -33,6 +33,7 @@ class Header:
         description: free text of the file.
         vox_offset: decoded bytes before the first voxel.
         byteorder: "<" or ">".
+        step_s: seconds from one volume of a series to the next; None when the file does not say.
     """
 
     shape: tuple[int, ...]
@@ -48,6 +49,7 @@ class Header:
     description: str
     vox_offset: int = 352
     byteorder: Literal["<", ">"] = "<"
+    step_s: float | None = None
 
     @property
     def grid(self) -> tuple[int, int, int]:
@@ -60,6 +62,11 @@ class Header:
         return prod(self.shape[3:])
 
     @property
+    def volume_bytes(self) -> int:
+        """Decoded bytes of one 3D image."""
+        return self.raw_bytes // self.volumes
+
+    @property
     def oriented(self) -> bool:
         """Whether the file says where left is."""
         return self.qform_code > 0 or self.sform_code > 0
@@ -69,16 +76,19 @@ def settle_affine(shape: tuple[int, ...], sform: Affine | None, qform: Affine | 
     """The sform, else the qform, else voxel sizes alone (`by_size`), as (4, 4) float64.
 
     Raises:
-        BadVolume: it cannot be an image's, or sform and qform point an axis more than 45 degrees apart, so that left
-            and right would depend on the program that reads the file.
+        BadVolume: it cannot be an image's, or sform and qform point an axis more than 45 degrees apart (or one of them
+            is not finite), so that left and right would depend on the program that reads the file.
     """
     affine = np.asarray(sform if sform is not None else qform if qform is not None else by_size, dtype=np.float64)
     check_grid(shape[:3], affine)
     low, high = _SPACING_MM
     if not all(low <= s <= high for s in spacing_of(affine)):
         raise BadVolume("the header gives impossible voxel sizes", hint="check the pixel spacing in the header")
+    if not all(form is None or np.isfinite(form).all() for form in (sform, qform)):
+        raise BadVolume("one of the file's two orientations (sform, qform) is not finite", hint="export it again")
     if sform is not None and qform is not None:
-        cosines = (sform * qform)[:3, :3].sum(axis=0) / np.multiply(spacing_of(sform), spacing_of(qform))
+        with np.errstate(all="ignore"):
+            cosines = (sform * qform)[:3, :3].sum(axis=0) / np.multiply(spacing_of(sform), spacing_of(qform))
         if (cosines < np.cos(np.pi / 4)).any():  # never for a qform axis without a size: it points nowhere
             raise BadVolume("the file's two orientations (sform, qform) contradict each other", hint="export it again")
     return affine

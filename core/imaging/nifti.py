@@ -7,7 +7,7 @@ resample (geometry.py) and does not choose files.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import io
 from math import prod
 from pathlib import Path
 from typing import IO, Any, Literal
@@ -18,14 +18,16 @@ from nibabel.spatialimages import HeaderDataError
 from numpy.typing import NDArray
 
 from core.errors import BadVolume, GridMismatch
+from core.imaging import stored
 from core.imaging.geometry import orientation, same_grid
 from core.imaging.header import Header as Header
 from core.imaging.header import settle_affine
-from core.imaging.stream import AGAIN, beside, can_decode_to, packed, pieces, readable
+from core.imaging.stream import AGAIN, beside, can_decode_to, decoded_head, packed, pieces, readable
 from core.imaging.volume import Affine, Mask, Volume, spacing_of
 
 NiftiHeader = Any  # nib.Nifti1Header or Nifti2Header; nibabel is only partly typed
 
+HEAD_BYTES = 540  # decoded bytes that hold any header: 348 of NIfTI-1, 540 of NIfTI-2
 _MOST_VOXELS = 1 << 32  # far above a whole CT perfusion series
 _TYPES = frozenset(["uint8", "int8", "uint16", "int16", "uint32", "int32", "uint64", "int64", "float32", "float64"])
 
@@ -37,10 +39,28 @@ def read_header(path: Path) -> Header:
         BadVolume: not a NIfTI file, or a header that cannot be true.
     """
     with readable(path) as stream:
-        header = _parse(_nibabel_header(stream))
+        header = _parse(raw_header(stream))
         if not can_decode_to(path, header.vox_offset + header.raw_bytes):
             raise BadVolume("the file is shorter than its header promises", hint=AGAIN)
     return header
+
+
+def parse_head(head: bytes) -> Header:
+    """The header that a file with these first bytes has.
+
+    Args:
+        head: the file's first bytes, gzipped or not; enough of them to decode HEAD_BYTES.
+
+    Raises:
+        BadVolume: not a NIfTI file, a header that cannot be true, or too few bytes.
+    """
+    return _parse(raw_header(io.BytesIO(decoded_head(head, HEAD_BYTES))))
+
+
+def promised_bytes(head: bytes) -> int:
+    """Bytes that the whole file decodes to, as its header promises; arguments and errors as `parse_head`."""
+    header = parse_head(head)
+    return header.vox_offset + header.raw_bytes
 
 
 def check_file(path: Path) -> None:
@@ -65,7 +85,7 @@ def read_volume(path: Path, unit: str = "") -> Volume:
     """
     header = read_header(path)
     data: NDArray[np.float32] = np.empty(header.grid, dtype=np.float32, order="F")
-    for start, values in _values(path, header):
+    for start, values in stored.values(path, header):
         with np.errstate(over="ignore"):
             part = values.astype(np.float32)
         part[~np.isfinite(part)] = 0
@@ -74,15 +94,15 @@ def read_volume(path: Path, unit: str = "") -> Volume:
 
 
 def read_mask(path: Path) -> Mask:
-    """The image as a binary mask: scaled value > 0.5.
+    """The image as a binary mask: scaled value > 0.5; what is not finite is no lesion.
 
     Raises:
         BadVolume: damaged, or more than one volume.
     """
     header = read_header(path)
     data: NDArray[np.bool_] = np.empty(header.grid, dtype=np.bool_, order="F")
-    for start, values in _values(path, header):
-        data.reshape(-1, order="F")[start : start + len(values)] = values > 0.5
+    for start, values in stored.values(path, header):
+        data.reshape(-1, order="F")[start : start + len(values)] = (values > 0.5) & np.isfinite(values)
     return Mask(data, header.affine)
 
 
@@ -147,23 +167,21 @@ def write_volume(
     header["descrip"] = description.encode("ascii", "replace")[:79]
     scale = 1.0
     if not dtype.startswith("float"):
-        step = _step(volume, dtype) if step is None else step
+        step = stored.finest_step(volume.data, dtype) if step is None else step
         header["scl_slope"], header["scl_inter"] = step, 0
         scale = 1 / float(header["scl_slope"])
     _write(volume.data, header, path, scale=scale)
 
 
-def _step(volume: Volume, dtype: str) -> float:
-    low, high = float(volume.data.min()), float(volume.data.max())
-    limits = np.iinfo(dtype)
-    return max(high / limits.max, low / limits.min if limits.min else 0.0) * (1 + 1e-6) or 1.0
-
-
 # Reading
 
 
-def _nibabel_header(stream: IO[bytes]) -> NiftiHeader:
-    """The header block that `stream` starts with, in either byte order and version."""
+def raw_header(stream: IO[bytes]) -> NiftiHeader:
+    """The header block that `stream` starts with, in either byte order and version, unchecked but for its kind.
+
+    Raises:
+        BadVolume: it is none.
+    """
     start = stream.read(348)
     kinds: dict[int, tuple[Any, int, bytes]] = {
         348: (nib.Nifti1Header, 344, b"n+1\0"),
@@ -214,6 +232,7 @@ def _parse(raw: NiftiHeader) -> Header:
         description=bytes(raw["descrip"]).split(b"\0")[0].decode("latin-1").strip(),
         vox_offset=int(offset),
         byteorder=raw.endianness,
+        step_s=_step_s(raw),
     )
 
 
@@ -231,6 +250,12 @@ def _affine(raw: NiftiHeader, shape: tuple[int, ...]) -> Affine:
         return settle_affine(shape, sform, qform, raw.get_base_affine())
 
 
+def _step_s(raw: NiftiHeader) -> float | None:
+    unit = {8: 1.0, 16: 1e-3, 24: 1e-6}.get(int(raw["xyzt_units"]) & 0x38)
+    step = float(raw["pixdim"][4])
+    return step * unit if unit and int(raw["dim"][0]) >= 4 and np.isfinite(step) and step > 0 else None
+
+
 def _scaling(raw: NiftiHeader) -> tuple[float, float]:
     slope, inter = float(raw["scl_slope"]), float(raw["scl_inter"])
     if slope == 0 or not np.isfinite(slope):
@@ -240,29 +265,13 @@ def _scaling(raw: NiftiHeader) -> tuple[float, float]:
     return slope, inter
 
 
-def _values(path: Path, header: Header) -> Iterator[tuple[int, NDArray[Any]]]:
-    """(index of the first, scaled values) in stored order, a few at a time."""
-    if header.volumes != 1:
-        raise BadVolume(f"the file holds {header.volumes} volumes, not one", hint="save one time point as a 3D file")
-    kind = np.dtype(header.dtype).newbyteorder(header.byteorder)
-    start = 0
-    with readable(path) as stream:
-        for piece in pieces(stream, header.vox_offset, header.raw_bytes):
-            values = np.frombuffer(piece, dtype=kind)
-            if (header.slope, header.inter) != (1.0, 0.0):
-                with np.errstate(over="ignore", invalid="ignore"):
-                    values = values.astype(np.float64) * header.slope + header.inter
-            yield start, values
-            start += len(values)
-
-
 # Writing
 
 
 def _header_like(like: Path, shape: tuple[int, ...], dtype: str) -> NiftiHeader:
     """A 3D header of `dtype` whose place in space is, field by field, that of `like`."""
     with readable(like) as stream:
-        old = _nibabel_header(stream)
+        old = raw_header(stream)
     if _parse(old).grid != shape:
         raise GridMismatch("the result does not have the image's shape", hint="resample it to the image first")
     new = type(old)()
@@ -281,18 +290,6 @@ def _write(data: NDArray[Any], header: NiftiHeader, path: Path, scale: float = 1
     header["vox_offset"] = header.sizeof_hdr + 4
     with beside(path) as part:
         with packed(part, path.name.endswith(".gz")) as stream:
-            _stream_out(data, header, stream, scale)
+            stream.write(header.binaryblock + bytes(4))
+            stored.write_values(data, header.get_data_dtype(), stream, scale)
         check_file(part)
-
-
-def _stream_out(data: NDArray[Any], header: NiftiHeader, stream: IO[bytes], scale: float) -> None:
-    kind = header.get_data_dtype()
-    stream.write(header.binaryblock + bytes(4))
-    for k in range(data.shape[2]):
-        slab = data[:, :, k]
-        if kind.kind in "iu" and slab.dtype != kind:
-            slab = np.rint(slab * scale)
-            limits = np.iinfo(kind)
-            if not (slab.min() >= limits.min and slab.max() <= limits.max):
-                raise BadVolume(f"values do not fit {kind.name}", hint="write it as float32 or choose a larger step")
-        stream.write(slab.astype(kind, copy=False).tobytes(order="F"))

@@ -45,6 +45,27 @@ def readable(path: Path) -> Iterator[IO[bytes]]:
         raise BadVolume(f"the image file cannot be read ({error.strerror})", hint="check the file") from None
 
 
+def decoded_head(head: bytes, count: int) -> bytes:
+    """At most the first `count` decoded bytes of a file of which only the first bytes are given.
+
+    Fewer come when they are not enough. Nothing vouches for them: a gzip's checksum lies at its end.
+
+    Raises:
+        BadVolume: they do not unpack.
+    """
+    if head[:2] != b"\x1f\x8b":
+        return head[:count]
+    found = b""
+    try:
+        while head and len(found) < count:
+            member = zlib.decompressobj(wbits=31)
+            found += member.decompress(head, count - len(found))
+            head = member.unused_data
+    except zlib.error:
+        raise BadVolume("the file is cut off or damaged", hint=AGAIN) from None
+    return found
+
+
 def can_decode_to(path: Path, promised: int) -> bool:
     """Whether a file of this size on disk can hold so many decoded bytes at all."""
     return promised <= path.stat().st_size * (_DEFLATE_RATIO if _is_gzip(path) else 1)

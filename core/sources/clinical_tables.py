@@ -7,6 +7,7 @@ images.
 from __future__ import annotations
 
 import csv
+import io
 import math
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -37,9 +38,16 @@ _MOST_ROWS = 200  # of one patient's workbook
 def read_participants(path: Path) -> dict[str, Clinical]:
     """participant_id -> scalars of a BIDS participants.tsv; empty when it is absent or broken."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = list(csv.DictReader(file, delimiter="\t"))
-    except (OSError, UnicodeDecodeError, csv.Error):
+        return parse_participants(path.read_text(encoding="utf-8-sig"))
+    except (OSError, UnicodeDecodeError):
+        return {}
+
+
+def parse_participants(text: str) -> dict[str, Clinical]:
+    """The same of a table's text."""
+    try:
+        rows = list(csv.DictReader(io.StringIO(text, newline=""), delimiter="\t"))
+    except csv.Error:
         return {}
     found: dict[str, Clinical] = {}
     for row in rows:

@@ -1,7 +1,7 @@
 """HubFilesSource: cases of a dataset on the Hub that holds NIfTI files in BIDS-like folders, grouped by `sub-*`.
 
-One listing of the tree names everything; each file is fetched alone and must hash to what the tree says. Reads no
-clinical tables.
+One listing of the tree names everything; each file is fetched alone and must hash to what the tree says. Of clinical
+tables it reads participants.tsv, when refreshed.
 """
 
 from __future__ import annotations
@@ -9,29 +9,38 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 
-from core.case import CaseRef, check_case_id
+from core.case import CaseRef, Clinical, check_case_id
 from core.errors import CaseNotFound, HubCorrupt
+from core.hub.attempt import Attempt
 from core.hub.cache import Key
 from core.hub.client import Hub, RemoteFile
-from core.hub.draft import Promise
-from core.hub.fetch import Advance, Fetcher, OpenDraft, Want
-from core.hub.ranges import Line, copy_whole
+from core.hub.fetch import Fetcher, Want
+from core.hub.heads import file_head
+from core.hub.ids import unique_id
+from core.hub.part import Promise
+from core.hub.ranges import Line, copy_range, copy_whole
+from core.hub.turns import FRONT, Turn
+from core.imaging.header import Header
 from core.sources.dataset import HubDataset
+from core.sources.headers import absent
 from core.sources.naming import choose
+from core.sources.participants import Participants, find_table
 from core.sources.protocol import Cancelled, Fetched, Listing, LocalFile, Progress, Report, never, no_report
 
 _SUBJECT = re.compile(r"(?:^|/)(sub-[A-Za-z0-9]{1,60})(?=[/_.])")
 
 
 def group(files: Sequence[RemoteFile]) -> dict[str, dict[str, RemoteFile]]:
-    """Case id -> modality -> file, for all NIfTI files that belong to a `sub-*`."""
+    """Case id -> modality -> file, for all NIfTI files that belong to a `sub-*`; ids differ in more than their case."""
     by_path = {file.path: file for file in files if file.path.lower().endswith((".nii", ".nii.gz"))}
     by_case: dict[str, list[str]] = {}
     for path in by_path:
         subject = _SUBJECT.search(path)
         if subject:
             by_case.setdefault(subject[1], []).append(path)
-    chosen = {case_id: choose(sorted(paths)) for case_id, paths in by_case.items()}
+    taken: set[str] = set()
+    counts: dict[str, int] = {}
+    chosen = {unique_id(name, taken, counts): choose(sorted(by_case[name])) for name in sorted(by_case)}
     return {
         case_id: {modality: by_path[path] for modality, path in images.items()}
         for case_id, images in sorted(chosen.items())
@@ -49,22 +58,35 @@ class HubFilesSource(HubDataset):
     def __init__(self, hub: Hub, repo: str, commit: str, files: Sequence[RemoteFile], fetcher: Fetcher) -> None:
         super().__init__(hub, repo, commit, fetcher)
         self._cases: Mapping[str, Mapping[str, RemoteFile]] = group(files)
+        self._participants = Participants(find_table(files), self._records / "participants.json")
 
     def listing(self) -> Listing:
-        """The cases; all that can be known is known."""
-        return Listing(self.spec, self._commit, tuple(self.case(case_id) for case_id in self._cases), complete=True)
+        """The cases; complete once the table of participants, if there is one, was read."""
+        complete = self._participants.known() is not None
+        return Listing(self.spec, self._commit, tuple(self.case(case_id) for case_id in self._cases), complete)
 
     def refresh(self, report: Report = no_report, cancelled: Cancelled = never) -> Listing:
-        """The listing: a commit's tree never changes."""
+        """The listing with clinical values, at the cost of one small file at most.
+
+        Raises:
+            HubError, FetchCancelled.
+        """
+        self._participants.fetch(Line(self._hub, self._hub.policies.listing, cancelled))
         return self.listing()
 
     def case(self, case_id: str) -> CaseRef:
-        """One case. Raises CaseNotFound."""
+        """One case; its clinical values only once they were read. Raises CaseNotFound."""
         images = self._images(case_id)
-        return CaseRef(case_id, modalities=tuple(images), sizes={name: f.size or 0 for name, f in images.items()})
+        clinical = (self._participants.known() or {}).get(case_id, Clinical())
+        return CaseRef(case_id, clinical, tuple(images), {name: file.size or 0 for name, file in images.items()})
 
     def fetch(
-        self, case_id: str, modalities: Sequence[str], report: Report = no_report, cancelled: Cancelled = never
+        self,
+        case_id: str,
+        modalities: Sequence[str],
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+        turn: Turn = FRONT,
     ) -> Fetched:
         """The images as verified files.
 
@@ -80,17 +102,37 @@ class HubFilesSource(HubDataset):
         }
         line = Line(self._hub, self._hub.policies.transfer, cancelled)
 
-        def pull(these: Sequence[str], open_draft: OpenDraft, advance: Advance) -> None:
+        def pull(these: Sequence[str], attempt: Attempt) -> None:
             for name in these:
-                pull_file(line, images[name], name, open_draft, advance)
+                pull_file(attempt.line(line), images[name], name, attempt)
 
         outcome = self._fetcher.get(
-            wants, pull, lambda done, total: report(Progress(", ".join(wants), done, total)), cancelled
+            wants,
+            pull,
+            lambda done, total, note: report(Progress(", ".join(wants), done, total, note)),
+            cancelled,
+            turn,
+            self._hub.spare,
         )
         found = {name: LocalFile(k.path, k.bytes, k.sha256) for name, k in outcome.files.items() if k is not None}
         absent = tuple(name for name in names if name not in found)
         traffic = line.traffic
         return Fetched(case_id, found, absent, traffic.bytes, traffic.requests, not outcome.transferred)
+
+    def header(self, case_id: str, modality: str, cancelled: Cancelled = never) -> Header:
+        """What the image's header says: from the file if it is here, else from its first KB.
+
+        Raises:
+            CaseNotFound, ModalityAbsent, HubError, BadVolume, FetchCancelled.
+        """
+        file = self._images(case_id).get(modality)
+        if file is None:
+            raise absent(case_id, modality)
+        here = self._header_here(case_id, modality)
+        if here is not None:
+            return here
+        line = Line(self._hub, self._hub.policies.listing, cancelled)
+        return self._headers.get(case_id, modality, lambda length: file_head(line, file, file.size or 0, length))
 
     def cached(self, case_id: str) -> frozenset[str]:
         """Modalities of the case that are on disk. Raises CaseNotFound."""
@@ -109,18 +151,21 @@ def promise_of(file: RemoteFile) -> Promise:
     return Promise(file.size, file.sha256, file.git_oid)
 
 
-def pull_file(line: Line, file: RemoteFile, name: str, open_draft: OpenDraft, advance: Advance) -> None:
-    """One whole file into a draft.
+def pull_file(line: Line, file: RemoteFile, name: str, attempt: Attempt) -> None:
+    """What is missing of one whole file, into its draft.
 
     Raises:
         HubError, FetchCancelled, DiskFull.
     """
     if not file.size:
         raise HubCorrupt(f"{file.path} is empty on the Hub", hint="report it to the dataset's owner")
-    draft = open_draft(name)
+    draft = attempt.resumed(name, 0, file.size) or attempt.open(name, 0, file.size)
 
     def sink(data: bytes) -> None:
         draft.write(data)
-        advance(len(data))
+        attempt.reached(name, draft.bytes)
 
-    copy_whole(line, file, file.size, sink)
+    if draft.bytes:
+        copy_range(line, file, draft.bytes, file.size, sink)
+    else:
+        copy_whole(line, file, file.size, sink)

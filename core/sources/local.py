@@ -8,8 +8,11 @@ from pathlib import Path
 
 from core.case import CaseRef, Clinical, check_case_id, in_screen_order
 from core.errors import BadSource, CaseNotFound, FetchCancelled
+from core.hub.turns import FRONT, Turn
+from core.imaging.nifti import Header, read_header
 from core.sources.clinical_tables import merge, read_participants, read_workbook
 from core.sources.folders import CaseFolder, find_cases
+from core.sources.headers import absent
 from core.sources.protocol import Cancelled, Fetched, Listing, Progress, Report, never, no_report
 from core.sources.verified import VerifiedFiles
 
@@ -65,7 +68,12 @@ class LocalSource:
         return self._ref(case)
 
     def fetch(
-        self, case_id: str, modalities: Sequence[str], report: Report = no_report, cancelled: Cancelled = never
+        self,
+        case_id: str,
+        modalities: Sequence[str],
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+        turn: Turn = FRONT,
     ) -> Fetched:
         """The folder's own files after one full decode each. Raises CaseNotFound, BadVolume, FetchCancelled."""
         case = self._find(case_id)
@@ -81,12 +89,23 @@ class LocalSource:
         absent = tuple(dict.fromkeys(name for name in modalities if name not in files))
         return Fetched(case_id, files, absent)
 
+    def header(self, case_id: str, modality: str, cancelled: Cancelled = never) -> Header:
+        """What the file's header says. Raises CaseNotFound, ModalityAbsent, BadVolume."""
+        case = self._find(case_id)
+        if modality not in case.files:
+            raise absent(case_id, modality)
+        return read_header(case.files[modality])
+
     def cached(self, case_id: str) -> frozenset[str]:
         """Everything the case has: it is all on this disk."""
         return frozenset(self._find(case_id).files)
 
     def check(self) -> float | None:
         """None: there is no network to answer."""
+        return None
+
+    def newest(self) -> str | None:
+        """None: there are no commits."""
         return None
 
     def _scan(self) -> dict[str, CaseFolder]:

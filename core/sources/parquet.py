@@ -6,20 +6,26 @@ for. Translates the dataset's column names to ours. The transfers themselves are
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from core.case import MODALITIES, CaseRef, Clinical, check_case_id, in_screen_order
 from core.errors import HubCorrupt
+from core.hub.attempt import Attempt
 from core.hub.cache import Key
 from core.hub.catalog import Catalog, Entry
 from core.hub.client import Hub, RemoteFile
-from core.hub.fetch import Advance, Fetcher, OpenDraft, Want
+from core.hub.fetch import Fetcher, Want
 from core.hub.footer import Image, Scalar
+from core.hub.heads import image_head
 from core.hub.images import pull_images
+from core.hub.part import Promise
 from core.hub.policy import Policy
 from core.hub.ranges import Line
+from core.hub.turns import FRONT, Turn
+from core.imaging.header import Header
+from core.sources.clinical_tables import merge
 from core.sources.dataset import HubDataset
+from core.sources.headers import absent
 from core.sources.naming import modality_of
 from core.sources.protocol import (
     Cancelled,
@@ -48,7 +54,7 @@ class ParquetSource(HubDataset):
         """
         if self._catalog.manifest is None and not self._catalog.complete():
             try:
-                self._catalog.refresh(self._line(self._hub.policies.listing))
+                self._catalog.refresh(self._line(self._hub.policies.listing), again=False)
             except HubCorrupt:  # one bad shard does not hide the others; with none left there is nothing to list
                 if not self._catalog.known():
                     raise
@@ -73,7 +79,12 @@ class ParquetSource(HubDataset):
         return case_of(self._catalog.entry(case_id, self._line(self._hub.policies.listing)))
 
     def fetch(
-        self, case_id: str, modalities: Sequence[str], report: Report = no_report, cancelled: Cancelled = never
+        self,
+        case_id: str,
+        modalities: Sequence[str],
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+        turn: Turn = FRONT,
     ) -> Fetched:
         """The images as verified files.
 
@@ -87,16 +98,18 @@ class ParquetSource(HubDataset):
         files = {name: LocalFile(k.path, k.bytes, k.sha256) for name, k in hits.items() if k is not None}
         if names and len(files) == len(dict.fromkeys(modalities)):
             return Fetched(case_id, files, absent=())
+        self._fetcher.welcome(turn, self._hub.spare)
         line = self._line(self._hub.policies.transfer, cancelled)
         entry = self._catalog.entry(case_id, line)
-        images = {name: image for name, image in images_of(entry).items() if image.present is not False}
-        wants = {name: Want(keys[name], images[name].stop - images[name].start) for name in names if name in images}
+        wants = _wants(entry, keys)
         with self._fetcher.cache.lease([file.path for file in files.values()]):
             outcome = self._fetcher.get(
                 wants,
-                lambda these, open_draft, advance: self._pull(line, entry, these, open_draft, advance),
-                lambda done, total: report(Progress(", ".join(wants), done, total)),
+                lambda these, attempt: self._pull(line, entry, these, attempt),
+                lambda done, total, note: report(Progress(", ".join(wants), done, total, note)),
                 cancelled,
+                turn,
+                self._hub.spare,
             )
         found = {name: LocalFile(k.path, k.bytes, k.sha256) for name, k in outcome.files.items() if k is not None}
         absent = tuple(name for name in dict.fromkeys(modalities) if name not in found)
@@ -104,17 +117,44 @@ class ParquetSource(HubDataset):
         idle = not outcome.transferred and not traffic.requests
         return Fetched(case_id, found, absent, traffic.bytes, traffic.requests, from_cache=idle)
 
+    def header(self, case_id: str, modality: str, cancelled: Cancelled = never) -> Header:
+        """What the image's header says: from the file if it is here, else from the first KB of its column.
+
+        Raises:
+            CaseNotFound, ModalityAbsent, BadVolume, FetchCancelled.
+            HubNoHeader: the image is compressed by Parquet or packed with others, and large. Other HubErrors.
+        """
+        self._catalog.check_listed(case_id)
+        if modality not in MODALITIES:
+            raise absent(case_id, modality)
+        here = self._header_here(case_id, modality)
+        if here is not None:
+            return here
+        line = self._line(self._hub.policies.listing, cancelled)
+
+        def ask(length: int) -> bytes | None:
+            entry = self._catalog.entry(case_id, line)
+            image = images_of(entry).get(modality)
+            if image is None:
+                return None
+            return image_head(line, self._file(entry), entry.shard, entry.row, image, length)
+
+        return self._headers.get(case_id, modality, ask)
+
     def cached(self, case_id: str) -> frozenset[str]:
         """Modalities of the case that are on disk. Raises CaseNotFound where the list of cases is known."""
         self._catalog.check_listed(case_id)
         return self._held(case_id)
 
-    def _pull(self, line: Line, entry: Entry, names: Sequence[str], open_draft: OpenDraft, advance: Advance) -> None:
-        file = RemoteFile(self._repo, self._commit, entry.shard.path, entry.shard.size)
+    def _pull(self, line: Line, entry: Entry, names: Sequence[str], attempt: Attempt) -> None:
+        file = self._file(entry)
         images = images_of(entry)
         folder = self._fetcher.cache.root / "images"
         wanted = {name: images[name] for name in names}
-        pull_images(line, file, entry.shard, entry.row, wanted, open_draft, advance, folder)
+        pull_images(line, file, entry.shard, entry.row, wanted, attempt, folder)
+
+    def _file(self, entry: Entry) -> RemoteFile:
+        return RemoteFile(self._repo, self._commit, entry.shard.path, entry.shard.size)
 
     def _line(self, policy: Policy, cancelled: Cancelled = never) -> Line:
         return Line(self._hub, policy, cancelled)
@@ -136,28 +176,25 @@ def images_of(entry: Entry) -> dict[str, Image]:
     return found
 
 
+def _wants(entry: Entry, keys: Mapping[str, Key]) -> dict[str, Want]:
+    """Those of the images that the row has, with their bytes on the wire and where they lie."""
+    images = images_of(entry)
+    there = {name: images[name] for name in keys if name in images and images[name].present is not False}
+    path = entry.shard.path
+    return {
+        name: Want(keys[name], image.stop - image.start, Promise(place=f"{path}:{image.start}-{image.stop}"))
+        for name, image in there.items()
+    }
+
+
 def case_of(entry: Entry) -> CaseRef:
     """What the screen shows of a case."""
     images = {name: image for name, image in images_of(entry).items() if image.present is not False}
     scalars = entry.row.scalars
-    clinical = Clinical(
-        age=_number(scalars.get("age")),
-        sex=_sex(scalars.get("sex")),
-        nihss_admission=_number(scalars.get("nihss_admission")),
-        mrs_admission=_number(scalars.get("mrs_admission")),
-        mrs_3month=_number(scalars.get("mrs_3month")),
-    )
+    numbers = {name: scalars.get(name) for name in ("age", "nihss_admission", "mrs_admission", "mrs_3month")}
+    clinical = merge(Clinical(sex=_sex(scalars.get("sex"))), numbers)
     sizes = {name: image.stop - image.start for name, image in images.items()}
     return CaseRef(entry.case_id, clinical, in_screen_order(frozenset(images)), sizes)
-
-
-def _number(value: Scalar) -> float | None:
-    """A finite number, also from text; anything else is unknown."""
-    try:
-        number = float(value) if value is not None else math.nan
-    except ValueError:
-        return None
-    return number if math.isfinite(number) else None
 
 
 def _sex(value: Scalar) -> str | None:

@@ -12,15 +12,24 @@ from pathlib import Path
 from typing import Protocol
 
 from core.case import CaseRef
+from core.hub.turns import FRONT, Turn
+from core.imaging.header import Header
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a transfer is. `done` and `total` are bytes; total is None while unknown."""
+    """How far a transfer is.
+
+    Attributes:
+        what: is being done, e.g. "dwi, adc".
+        done, total: bytes; total is None while unknown.
+        note: what it waits for, e.g. "2 transfers before yours" or "the connection broke; trying again"; "" otherwise.
+    """
 
     what: str
     done: int
     total: int | None
+    note: str = ""
 
 
 Report = Callable[[Progress], None]
@@ -97,6 +106,8 @@ class Source(Protocol):
     - `fetch` returns only files that were verified; raises CaseNotFound, HubError, DiskFull, FetchCancelled; a modality
       that the case lacks is in `absent`, not an error. After an error or a cancel nothing partial lies at a final path.
     - `cached` asks the disk only: which of the case's modalities are here already (never a request).
+    - `header` costs the first KB of one image at most, and none when the image is here.
+    - `newest` makes no request: it is what the last `check` learned.
     - All methods may be called from several threads at once.
     """
 
@@ -118,11 +129,24 @@ class Source(Protocol):
         ...
 
     def fetch(
-        self, case_id: str, modalities: Sequence[str], report: Report = no_report, cancelled: Cancelled = never
+        self,
+        case_id: str,
+        modalities: Sequence[str],
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+        turn: Turn = FRONT,
     ) -> Fetched: ...
+
+    def header(self, case_id: str, modality: str, cancelled: Cancelled = never) -> Header:
+        """What the image's header says. Raises CaseNotFound, ModalityAbsent, HubError, BadVolume, FetchCancelled."""
+        ...
 
     def cached(self, case_id: str) -> frozenset[str]: ...
 
     def check(self) -> float | None:
         """Seconds the source took to answer just now; None without a network. Raises HubError within 5 s."""
+        ...
+
+    def newest(self) -> str | None:
+        """The commit that the followed branch names now, where it is another than the one in use; None otherwise."""
         ...

@@ -17,10 +17,12 @@ import numpy as np
 
 from core.case import CaseRef, check_case_id, in_screen_order
 from core.errors import CaseNotFound, FetchCancelled
-from core.imaging.nifti import write_volume
+from core.hub.turns import FRONT, Turn
+from core.imaging.nifti import Header, read_header, write_volume
 from core.imaging.stream import beside, make_folder
 from core.imaging.volume import Affine, Volume
 from core.sources.cohort import SampleCase, cohort
+from core.sources.headers import absent
 from core.sources.protocol import Cancelled, Fetched, Listing, LocalFile, Progress, Report, never, no_report
 
 VERSION = "1"  # changes with every change of the images
@@ -59,7 +61,12 @@ class SampleSource:
         return self._ref(self._find(case_id))
 
     def fetch(
-        self, case_id: str, modalities: Sequence[str], report: Report = no_report, cancelled: Cancelled = never
+        self,
+        case_id: str,
+        modalities: Sequence[str],
+        report: Report = no_report,
+        cancelled: Cancelled = never,
+        turn: Turn = FRONT,
     ) -> Fetched:
         """The files, made now if need be (under a second). Raises CaseNotFound, DiskFull, FetchCancelled."""
         case = self._find(case_id)
@@ -76,6 +83,12 @@ class SampleSource:
         absent = tuple(dict.fromkeys(name for name in modalities if name not in files))
         return Fetched(case_id, files, absent, from_cache=kept)
 
+    def header(self, case_id: str, modality: str, cancelled: Cancelled = never) -> Header:
+        """What the file's header says; the case is made now if need be. Raises as `fetch`, and ModalityAbsent."""
+        if modality not in self._find(case_id).modalities:
+            raise absent(case_id, modality)
+        return read_header(self.fetch(case_id, [modality], cancelled=cancelled).files[modality].path)
+
     def cached(self, case_id: str) -> frozenset[str]:
         """Modalities already made."""
         index = _read_index(self._folder / self._find(case_id).case_id)
@@ -83,6 +96,10 @@ class SampleSource:
 
     def check(self) -> float | None:
         """None: there is no network to answer."""
+        return None
+
+    def newest(self) -> str | None:
+        """None: there are no commits."""
         return None
 
     def _find(self, case_id: str) -> SampleCase:

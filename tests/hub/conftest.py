@@ -16,11 +16,20 @@ from core.sources.protocol import Source
 from tests.hubserver import HubServer
 from tests.hubserver.shards import COMMIT, REPO, case, shard
 
-IMPATIENT = Policies(
-    control=Policy(1.0, 0.3, 0.3, 0.5, attempts=3, pause_s=0.01),
-    listing=Policy(1.0, 0.3, 0.3, 3.0, attempts=3, pause_s=0.01),
-    transfer=Policy(1.0, 0.3, 0.6, 3.0, attempts=4, pause_s=0.01),
-)
+PAUSE_S = 0.01
+
+
+def alike(policy: Policy) -> Policies:
+    """The same limits for every kind of call."""
+    return Policies(control=policy, listing=policy, transfer=policy)
+
+
+# For success without a stall, and for errors that need none: no deadline that a busy machine could miss.
+PATIENT = alike(Policy(30.0, 30.0, 30.0, 35.0, 120.0, attempts=4, pause_s=PAUSE_S))
+# For success after a stall: it is given up soon, but there is time for many attempts.
+PERSISTENT = alike(Policy(30.0, 0.25, 0.25, 60.0, 120.0, attempts=100, pause_s=PAUSE_S))
+# Only where an error is expected of a stall: a busy machine may miss these deadlines at any time.
+IMPATIENT = alike(Policy(0.2, 0.1, 0.1, 0.15, 0.3, attempts=3, pause_s=PAUSE_S))
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +48,23 @@ def server(shards: dict[str, bytes]) -> Iterator[HubServer]:
 
 @pytest.fixture
 def hub(server: HubServer) -> Iterator[Hub]:
-    """Our client of it."""
+    """Our client of it, patient."""
+    client = Hub(server.url, policies=PATIENT)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def persistent(server: HubServer) -> Iterator[Hub]:
+    """Our client of it, which gives an attempt up soon and a call late."""
+    client = Hub(server.url, policies=PERSISTENT)
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def impatient(server: HubServer) -> Iterator[Hub]:
+    """Our client of it, which gives a call up soon."""
     client = Hub(server.url, policies=IMPATIENT)
     yield client
     client.close()
@@ -55,7 +80,7 @@ def source_on(
     folder: Path,
     repo: str = REPO,
     revision: str | None = COMMIT,
-    policies: Policies = IMPATIENT,
+    policies: Policies = PATIENT,
 ) -> Source:
     """The repository as a source with its cache in the folder."""
     return open_hub(repo, revision, settings_for(server, folder), Cache(folder), policies)

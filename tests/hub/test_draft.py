@@ -10,15 +10,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.errors import BadVolume, HubCorrupt
+from core.errors import HubCorrupt
 from core.hub.cache import Cache, Key
-from core.hub.draft import Draft, Gunzip, Promise
-from core.imaging.nifti import check_file
+from core.hub.content import Content, Gunzip
+from core.hub.draft import Draft, resume
+from core.hub.part import Promise
+from core.hub.shelf import KEEP_BYTES
+from core.imaging.nifti import check_file, promised_bytes
 from tests.hub.conftest import drafts
 from tests.hubserver.shards import COMMIT, REPO, nifti
 
 KEY = Key(REPO, COMMIT, "sub-01", "dwi")
 PACKED = nifti(1)
+LARGE = nifti(2, (128, 128, 64))  # a megabyte of noise
+LARGE_PLAIN = nifti(2, (128, 128, 64), packed=False)
 
 
 def no_check(path: Path) -> None:
@@ -94,9 +99,9 @@ def test_every_damaged_byte_that_matters_is_seen(at: int, flip: int) -> None:
 def test_a_header_that_makes_no_sense_is_refused(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     draft = write(cache, gzip.compress(b"\x5c\x01\0\0" + bytes(400)))
-    with pytest.raises(BadVolume):
+    with pytest.raises(HubCorrupt, match="dwi of sub-01 is no image that can be read"):
         draft.finish(check_file)
-    draft.discard()
+    draft.pause()
     assert drafts(tmp_path) == []
     assert cache.find(KEY) is None
 
@@ -113,6 +118,38 @@ def test_members_and_padding_are_allowed() -> None:
     gunzip.finish()
 
 
+@pytest.mark.parametrize("packed", [True, False])
+@pytest.mark.parametrize("step", [1, 7, 100_000])
+def test_the_headers_promise_is_the_limit(packed: bool, step: int) -> None:
+    image = nifti(1, packed=False)
+
+    def judge(data: bytes) -> None:
+        content = Content("dwi", promised_bytes)
+        stored = gzip.compress(data, 1) if packed else data
+        for at in range(0, len(stored), step):
+            content.feed(stored[at : at + step])
+        content.finish()
+
+    judge(image)
+    with pytest.raises(HubCorrupt, match="shorter than its header promises"):
+        judge(image[:-1])
+    with pytest.raises(HubCorrupt, match="longer than its header promises"):
+        judge(image + b"x")
+    with pytest.raises(HubCorrupt, match="no image that can be read"):
+        judge(image[:40] + bytes(16) + image[56:])  # no axes
+
+
+def test_a_bomb_behind_a_good_header_is_stopped_at_once() -> None:
+    content = Content("dwi", promised_bytes)
+    bomb = gzip.compress(nifti(1, packed=False) + bytes(50_000_000), 9)
+    fed = 0
+    with pytest.raises(HubCorrupt, match="longer than its header promises"):
+        for at in range(0, len(bomb), 100):
+            content.feed(bomb[at : at + 100])
+            fed = at
+    assert fed < len(bomb) / 2
+
+
 def test_promises_are_kept(tmp_path: Path) -> None:
     cache = Cache(tmp_path)
     size, sha = len(PACKED), hashlib.sha256(PACKED).hexdigest()
@@ -124,3 +161,118 @@ def test_promises_are_kept(tmp_path: Path) -> None:
         with pytest.raises(HubCorrupt, match="lists"):
             draft.finish(check_file)
         draft.discard()
+
+
+def begun(cache: Cache, data: bytes, promise: Promise, killed: bool = False) -> None:
+    """A part of a draft, left by a break or by a kill."""
+    draft = Draft(cache, KEY, promise, first=77, total=len(LARGE))
+    for at in range(0, len(data), 50_000):
+        draft.write(data[at : at + 50_000])
+    if killed:
+        draft.close()
+    else:
+        draft.pause()
+
+
+@pytest.mark.parametrize("killed", [True, False])
+def test_a_part_is_gone_on_with(tmp_path: Path, killed: bool) -> None:
+    promise, seen = Promise(place="a"), list[int]()
+    begun(Cache(tmp_path), LARGE[:700_000], promise, killed)
+    assert len(drafts(tmp_path)) == 2
+    cache = Cache(tmp_path)  # another process: it sweeps, but not this
+    draft = resume(cache, KEY, promise, promised_bytes, seen.append)
+    assert draft is not None
+    assert (draft.bytes, draft.first, seen[-1], draft.complete) == (700_000, 77, 700_000, False)
+    draft.write(LARGE[700_000:])
+    assert draft.complete
+    kept = draft.finish(check_file)
+    assert kept.path.read_bytes() == LARGE
+    assert kept.sha256 == hashlib.sha256(LARGE).hexdigest()
+    assert drafts(tmp_path) == []
+
+
+def test_a_part_of_a_whole_file_keeps_its_promise(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    oid = hashlib.sha1(f"blob {len(LARGE)}\0".encode() + LARGE).hexdigest()
+    for promise in (Promise(len(LARGE), hashlib.sha256(LARGE).hexdigest()), Promise(len(LARGE), None, oid)):
+        begun(cache, LARGE[:500_000], promise)
+        draft = resume(cache, KEY, promise, None, lambda count: None)
+        assert draft is not None
+        draft.write(LARGE[500_000:])
+        assert draft.finish(check_file).path.read_bytes() == LARGE
+
+
+def test_a_small_part_is_not_kept(tmp_path: Path) -> None:
+    begun(Cache(tmp_path), LARGE[: KEEP_BYTES - 1], Promise())
+    assert drafts(tmp_path) == []
+    begun(Cache(tmp_path), LARGE[: KEEP_BYTES - 1], Promise(), killed=True)
+    assert resume(Cache(tmp_path), KEY, Promise(), None, lambda count: None) is None
+    assert drafts(tmp_path) == []
+
+
+def test_a_part_of_something_else_is_removed(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    for other in (Promise(place="b"), Promise(1, place="a"), Promise(sha256="0" * 64, place="a")):
+        begun(cache, LARGE[:500_000], Promise(place="a"))
+        assert resume(cache, KEY, other, None, lambda count: None) is None
+        assert drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize("where", [0, 10, 200_000, 399_999])
+def test_a_part_that_was_changed_is_thrown_away(tmp_path: Path, where: int) -> None:
+    cache, promise = Cache(tmp_path), Promise(place="a")
+    begun(cache, LARGE[:400_000], promise)
+    part = tmp_path / KEY.part
+    data = bytearray(part.read_bytes())
+    data[where] ^= 1
+    part.write_bytes(data)
+    with pytest.raises(HubCorrupt):
+        resume(cache, KEY, promise, promised_bytes, lambda count: None)
+    assert drafts(tmp_path) == []
+
+
+@pytest.mark.parametrize("cut", [1, 100_000])
+def test_a_part_that_was_cut_is_thrown_away(tmp_path: Path, cut: int) -> None:
+    cache, promise = Cache(tmp_path), Promise(place="a")
+    begun(cache, LARGE[:400_000], promise)
+    (tmp_path / KEY.part).write_bytes(LARGE[: 400_000 - cut])
+    with pytest.raises(HubCorrupt):
+        resume(cache, KEY, promise, promised_bytes, lambda count: None)
+    assert drafts(tmp_path) == []
+
+
+def test_of_an_image_without_a_sum_only_what_was_noted_is_believed(tmp_path: Path) -> None:
+    cache, promise = Cache(tmp_path), Promise(place="a")
+    draft = Draft(cache, KEY, promise, total=len(LARGE_PLAIN))
+    draft.write(LARGE_PLAIN[:300_000])
+    draft.write(LARGE_PLAIN[300_000:500_000])
+    draft.close()  # as after a kill: the sum was noted at 300,000
+    again = resume(cache, KEY, promise, promised_bytes, lambda count: None)
+    assert again is not None
+    assert again.bytes == 300_000
+    again.write(LARGE_PLAIN[300_000:])
+    assert again.finish(check_file).path.read_bytes() == LARGE_PLAIN
+
+
+def test_an_image_without_a_sum_is_noted_when_it_is_complete(tmp_path: Path) -> None:
+    cache, promise = Cache(tmp_path), Promise(place="a")
+    draft = Draft(cache, KEY, promise, total=len(LARGE_PLAIN))
+    for at in range(0, len(LARGE_PLAIN), 70_000):
+        draft.write(LARGE_PLAIN[at : at + 70_000])
+    draft.close()  # as after a kill, while its neighbours were still on their way
+    again = resume(cache, KEY, promise, promised_bytes, lambda count: None)
+    assert again is not None
+    assert again.complete
+    assert again.finish(check_file).path.read_bytes() == LARGE_PLAIN
+
+
+def test_a_file_that_was_changed_while_it_was_written_is_refused(tmp_path: Path) -> None:
+    cache = Cache(tmp_path)
+    draft = write(cache, PACKED)
+    with (tmp_path / KEY.part).open("ab") as other:
+        other.write(b"x")
+    with pytest.raises(HubCorrupt, match="changed"):
+        draft.finish(no_check)
+    draft.pause()
+    assert cache.find(KEY) is None
+    assert drafts(tmp_path) == []

@@ -11,9 +11,10 @@ from pathlib import Path
 import pytest
 
 from core.errors import BadSettings, DiskFull, FetchCancelled, HubServerError
+from core.hub.attempt import Attempt
 from core.hub.cache import Cache, Key
 from core.hub.draft import Draft
-from core.hub.fetch import Advance, Fetcher, OpenDraft, Want
+from core.hub.fetch import Fetcher, Want
 from core.hub.shelf import disk_error
 from core.imaging.nifti import check_file
 from tests.hub.conftest import drafts, source_on
@@ -32,7 +33,7 @@ def never() -> bool:
     return False
 
 
-def silent(done: int, total: int | None) -> None:
+def silent(done: int, total: int | None, note: str) -> None:
     """Nobody watches."""
 
 
@@ -43,23 +44,23 @@ class Pulls:
         self.names: list[str] = []
         self.begun, self.go = threading.Event(), threading.Event()
 
-    def __call__(self, names: Sequence[str], open_draft: OpenDraft, advance: Advance) -> None:
+    def __call__(self, names: Sequence[str], attempt: Attempt) -> None:
         for name in names:
             self.names.append(name)
-            draft = open_draft(name)
+            draft = attempt.open(name, 0, len(IMAGE))
             draft.write(IMAGE[:-1])
-            advance(len(IMAGE) - 1)
+            attempt.reached(name, len(IMAGE) - 1)
             self.begun.set()
             assert self.go.wait(30)
             draft.write(IMAGE[-1:])
-            advance(1)
+            attempt.reached(name, len(IMAGE))
 
 
 def test_ten_threads_cause_one_transfer(tmp_path: Path) -> None:
     fetcher, pull = Fetcher(Cache(tmp_path), check_file), Pulls()
     seen: list[tuple[int, int | None]] = []
 
-    def watch(done: int, total: int | None) -> None:
+    def watch(done: int, total: int | None, note: str) -> None:
         seen.append((done, total))
 
     with ThreadPoolExecutor(10) as pool:
@@ -93,7 +94,7 @@ def test_who_waits_goes_on_when_the_first_one_cancels(tmp_path: Path) -> None:
         assert first.begun.wait(30)
         watched = threading.Event()
 
-        def watch(done: int, total: int | None) -> None:
+        def watch(done: int, total: int | None, note: str) -> None:
             watched.set()
 
         follower = pool.submit(fetcher.get, wants("dwi"), second, watch, never)
@@ -122,8 +123,8 @@ def test_who_waits_may_cancel_alone(tmp_path: Path) -> None:
 def test_an_error_is_shared_and_then_forgotten(tmp_path: Path) -> None:
     fetcher = Fetcher(Cache(tmp_path), check_file)
 
-    def broken(names: Sequence[str], open_draft: OpenDraft, advance: Advance) -> None:
-        open_draft(names[0]).write(IMAGE[:100])
+    def broken(names: Sequence[str], attempt: Attempt) -> None:
+        attempt.open(names[0]).write(IMAGE[:100])
         raise HubServerError("the Hub answered with an error of its own (500)", hint="try again")
 
     with pytest.raises(HubServerError):
@@ -145,12 +146,12 @@ def test_a_full_disk_makes_room_once_and_then_says_so(tmp_path: Path) -> None:
 
         calls = 0
 
-        def __call__(self, names: Sequence[str], open_draft: OpenDraft, advance: Advance) -> None:
+        def __call__(self, names: Sequence[str], attempt: Attempt) -> None:
             self.calls += 1
             if cache.entries():
-                open_draft(names[0]).write(IMAGE[:50])
+                attempt.open(names[0]).write(IMAGE[:50])
                 raise disk_error(OSError(errno.ENOSPC, "no space"))
-            pull(names, open_draft, advance)
+            pull(names, attempt)
 
     disk = Disk()
     assert fetcher.get(wants("dwi"), disk, silent, never).files["dwi"] is not None

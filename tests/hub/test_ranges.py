@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from core.errors import DiskFull, FetchCancelled, HubCorrupt, HubError
+from core.errors import DiskFull, FetchCancelled, HubCorrupt, HubTimeout
 from core.hub.client import Hub, RemoteFile
 from core.hub.ranges import Line, copy_range, copy_whole, read_range, read_tail
-from tests.hub.conftest import IMPATIENT
+from tests.hub.conftest import IMPATIENT, PATIENT, PERSISTENT
 from tests.hubserver import Fault, HubServer
+from tests.hubserver.faults import Kind
 from tests.hubserver.shards import COMMIT, REPO
 
 PATH = "data/train-00000-of-00003.parquet"
@@ -22,7 +23,17 @@ def content(shards: dict[str, bytes]) -> bytes:
 
 @pytest.fixture
 def line(hub: Hub) -> Line:
-    return Line(hub, IMPATIENT.transfer, lambda: False)
+    return Line(hub, PATIENT.transfer, lambda: False)
+
+
+@pytest.fixture
+def persistent_line(persistent: Hub) -> Line:
+    return Line(persistent, PERSISTENT.transfer, lambda: False)
+
+
+@pytest.fixture
+def impatient_line(impatient: Hub) -> Line:
+    return Line(impatient, IMPATIENT.transfer, lambda: False)
 
 
 def test_one_request_for_one_range(server: HubServer, line: Line, content: bytes) -> None:
@@ -48,26 +59,40 @@ def test_a_server_without_tails_is_noticed(server: HubServer, line: Line) -> Non
     assert read_tail(line, FILE, 1000) is None
 
 
-@pytest.mark.parametrize("kind", ["reset", "truncate", "short", "hang", "silent", "ignore_range", "shifted"])
-def test_a_fault_once_is_overcome(server: HubServer, line: Line, content: bytes, kind: str) -> None:
-    server.faults.add(Fault(kind))  # type: ignore[arg-type]
+@pytest.mark.parametrize("kind", ["reset", "truncate", "short", "ignore_range", "shifted"])
+def test_a_fault_once_is_overcome(server: HubServer, line: Line, content: bytes, kind: Kind) -> None:
+    server.faults.add(Fault(kind))
     assert read_range(line, FILE, 100, 60_000) == content[100:60_000]
 
 
+@pytest.mark.parametrize("kind", ["hang", "silent", "drip"])
+def test_a_stall_once_is_overcome(server: HubServer, persistent_line: Line, content: bytes, kind: Kind) -> None:
+    server.faults.add(Fault(kind, delay_s=0.05))
+    assert read_range(persistent_line, FILE, 100, 60_000) == content[100:60_000]
+
+
 @pytest.mark.parametrize("kind", ["reset", "truncate"])
-def test_a_broken_transfer_goes_on_where_it_stopped(server: HubServer, line: Line, content: bytes, kind: str) -> None:
-    server.faults.add(Fault(kind))  # type: ignore[arg-type]
+def test_a_broken_transfer_goes_on_where_it_stopped(server: HubServer, line: Line, content: bytes, kind: Kind) -> None:
+    server.faults.add(Fault(kind))
     assert read_range(line, FILE, 0, 60_000) == content[:60_000]
     assert sum(server.bytes_served.values()) <= 60_000 + 65_536
     if kind == "truncate":  # a reset may take bytes with it that were on their way
         assert server.seen[1].range == "bytes=30000-59999"
 
 
-@pytest.mark.parametrize("kind", ["short", "ignore_range", "shifted", "silent"])
-def test_a_fault_for_ever_is_an_error(server: HubServer, line: Line, kind: str) -> None:
-    server.faults.add(Fault(kind, times=None))  # type: ignore[arg-type]
-    with pytest.raises(HubError):
+@pytest.mark.parametrize("kind", ["short", "ignore_range", "shifted"])
+def test_wrong_answers_for_ever_are_corrupt(server: HubServer, line: Line, kind: Kind) -> None:
+    server.faults.add(Fault(kind, times=None))
+    with pytest.raises(HubCorrupt):
         read_range(line, FILE, 100, 60_000)
+    assert server.requests == 2
+
+
+@pytest.mark.parametrize("kind", ["silent", "hang", "drip"])
+def test_a_stall_for_ever_is_told(server: HubServer, impatient_line: Line, kind: Kind) -> None:
+    server.faults.add(Fault(kind, times=None, delay_s=0.02))
+    with pytest.raises(HubTimeout):
+        read_range(impatient_line, FILE, 100, 60_000)
 
 
 def test_a_file_of_another_size_is_corrupt(line: Line, content: bytes) -> None:
@@ -88,11 +113,11 @@ def test_an_ignored_range_is_left_at_once(server: HubServer, line: Line, content
 
 
 @pytest.mark.parametrize("kind", [None, "reset", "truncate", "hang"])
-def test_a_whole_file(server: HubServer, line: Line, content: bytes, kind: str | None) -> None:
+def test_a_whole_file(server: HubServer, persistent_line: Line, content: bytes, kind: Kind | None) -> None:
     if kind:
-        server.faults.add(Fault(kind))  # type: ignore[arg-type]
+        server.faults.add(Fault(kind))
     got = bytearray()
-    copy_whole(line, FILE, len(content), got.extend)
+    copy_whole(persistent_line, FILE, len(content), got.extend)
     assert got == content
 
 
@@ -108,7 +133,7 @@ def test_what_the_receiver_raises_is_not_asked_again(server: HubServer, line: Li
 def test_a_cancel_ends_a_transfer(server: HubServer, hub: Hub) -> None:
     server.bandwidth = 200_000
     got = bytearray()
-    line = Line(hub, IMPATIENT.transfer, lambda: len(got) > 0)
+    line = Line(hub, PATIENT.transfer, lambda: len(got) > 0)
     with pytest.raises(FetchCancelled):
         copy_range(line, FILE, 0, 70_000, got.extend)
     assert len(got) < 70_000

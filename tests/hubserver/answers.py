@@ -37,10 +37,18 @@ def answer_for(
     hub: HubServer, request: BaseHTTPRequestHandler, body: bytes, token: str | None, fault: Fault | None
 ) -> Answer:
     """The answer to a request, faults of its head included."""
+    for where, made in hub.answers.items():
+        if re.search(where, request.path):
+            return made(request.path)
     if fault and fault.kind == "status":
         return _json({"error": "as asked"}, fault.status, dict(fault.headers))
     if fault and fault.kind == "json":
-        return _text("<html>not what you wanted</html>")
+        return _text("<html>not what you wanted</html>", headers={"Content-Type": "text/html"})
+    if fault and fault.kind in ("dead", "circle", "scheme"):
+        places = {"dead": hub.dead_url, "circle": f"{hub.url}{request.path}", "scheme": "ftp://127.0.0.1/file"}
+        return _text("Found", 302, {"Location": places[fault.kind]})
+    if fault and fault.kind == "heads":
+        return _text("{}", headers={f"X-{n}": "x" * 8000 for n in range(30)})
     parts = urlsplit(request.path)
     path, query = unquote(parts.path), parse_qs(parts.query)
     asked = request.headers.get("Range")

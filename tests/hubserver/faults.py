@@ -8,18 +8,30 @@ from dataclasses import dataclass
 from typing import Literal
 
 Kind = Literal[
-    "status",  # answers `status` with `headers`
+    # instead of an answer
     "silent",  # accepts the request, never answers
-    "hang",  # sends the head and half of the body, then nothing
-    "reset",  # sends half of the body, then resets the connection
-    "truncate",  # promises the whole body, sends half, closes
+    "drop",  # closes the connection without an answer
+    "delay",  # waits `delay_s`, then behaves
+    # another answer
+    "status",  # answers `status` with `headers`
+    "json",  # 200 with HTML
+    "dead",  # redirects to an origin where nobody listens
+    "circle",  # redirects to itself
+    "scheme",  # redirects to an address that is not the web's
+    "heads",  # headers of absurd size
+    # of a range
     "short",  # promises and sends half: an honest, short answer with the Content-Range that was asked for
     "shifted",  # sends the wrong range, honestly labelled
     "ignore_range",  # answers 200 with the whole file
-    "flip",  # one byte of the body is another one
+    # of the body
+    "hang",  # sends half of it, then nothing
+    "trickle",  # sends a few bytes of it, then nothing
     "drip",  # sends one byte every `delay_s`
-    "delay",  # waits `delay_s`, then behaves
-    "json",  # a body that is not JSON
+    "slow",  # sends it at `rate`
+    "reset",  # sends half of it, then resets the connection
+    "truncate",  # promises the whole of it, sends half, closes
+    "longer",  # promises one byte less than it sends
+    "flip",  # one byte of it is another one
 ]
 
 
@@ -33,6 +45,7 @@ class Fault:
         times: how often; None for ever.
         status, headers: of a "status" fault.
         delay_s: of "delay" and "drip".
+        rate: bytes per second of "slow".
     """
 
     kind: Kind
@@ -41,6 +54,7 @@ class Fault:
     status: int = 500
     headers: tuple[tuple[str, str], ...] = ()
     delay_s: float = 0.0
+    rate: float = 1e6
 
 
 class Faults:

@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -73,6 +73,7 @@ class Seen:
     range: str | None
     authorized: bool
     origin: str  # "hub" or "cdn"
+    cookie: bool = False
 
 
 class HubServer:
@@ -95,13 +96,19 @@ class HubServer:
         self.redirect, self.page, self.latency_s, self.bandwidth = redirect, page, latency_s, bandwidth
         self.datasets: dict[str, Dataset] = {}
         self.faults = Faults()
+        self.answers: dict[str, Callable[[str], Answer]] = {}  # to paths that match, instead of a dataset's
         self.counts: Counter[str] = Counter()
         self.bytes_served: Counter[str] = Counter()
         self.seen: list[Seen] = []
         self.stopping = threading.Event()
+        self._plugged, self._refuses = threading.Event(), False
+        self._plugged.set()
         self.lock = threading.Lock()
         self._servers = [_Server(self, "hub", port), _Server(self, "cdn", 0)]
         self.url, self.cdn_url = (f"http://127.0.0.1:{s.server_address[1]}" for s in self._servers)
+        self._nobody = socket.socket()
+        self._nobody.bind(("127.0.0.1", 0))  # and does not listen: its port refuses whoever knocks
+        self.dead_url = f"http://127.0.0.1:{self._nobody.getsockname()[1]}/gone"
         self._threads = [threading.Thread(target=s.serve_forever, args=(0.01,)) for s in self._servers]
 
     def __enter__(self) -> HubServer:
@@ -113,6 +120,7 @@ class HubServer:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stopping.set()
+        self._nobody.close()
         for server in self._servers:
             server.shutdown()
             server.drop_connections()
@@ -126,6 +134,28 @@ class HubServer:
         """Serve the files as owner/name at this commit, which is also `main`. A token makes it private."""
         stored = {path: Stored(content, _is_lfs(path)) for path, content in files.items()}
         self.datasets[repo] = Dataset(revision_sha, stored, token)
+
+    def pull(self, silent: bool = False) -> None:
+        """Pull the cable: every conversation ends and new ones are refused; or all of them just fall silent."""
+        self._refuses = not silent
+        self._plugged.clear()
+        for server in self._servers if self._refuses else ():
+            server.drop_connections()
+
+    def plug(self) -> None:
+        """Put the cable back."""
+        self._refuses = False
+        self._plugged.set()
+
+    @property
+    def refuses(self) -> bool:
+        """Whether new conversations are ended at once."""
+        return self._refuses
+
+    def while_silent(self) -> None:
+        """Wait until the cable is in, or the server stops."""
+        while not self._plugged.wait(0.05) and not self._refuses and not self.stopping.is_set():
+            pass
 
     @property
     def requests(self) -> int:
@@ -163,6 +193,9 @@ class _Server(ThreadingHTTPServer):
         self._open.add(connection)
         return connection, address
 
+    def verify_request(self, request: object, client_address: object) -> bool:
+        return not self.hub.refuses
+
     def shutdown_request(self, request: socket.socket | tuple[bytes, socket.socket]) -> None:
         self._open.discard(request)
         super().shutdown_request(request)
@@ -199,14 +232,18 @@ class _Handler(BaseHTTPRequestHandler):
         with hub.lock:
             hub.counts[path] += 1
             asked = self.headers.get("Range")
-            hub.seen.append(Seen(self.command, self.path, asked, token is not None, self.server.origin))
+            hub.seen.append(
+                Seen(self.command, self.path, asked, token is not None, self.server.origin, "Cookie" in self.headers)
+            )
         fault = hub.faults.take(self.path)
+        hub.while_silent()
         if hub.latency_s:
             time.sleep(hub.latency_s)
         if fault and fault.kind == "delay":
             hub.stopping.wait(fault.delay_s)
-        if fault and fault.kind == "silent":
-            hub.stopping.wait()
+        if fault and fault.kind in ("silent", "drop"):
+            if fault.kind == "silent":
+                hub.stopping.wait()
             self.close_connection = True
             return
         try:
@@ -215,31 +252,34 @@ class _Handler(BaseHTTPRequestHandler):
             self.close_connection = True
 
     def _send(self, answer: Answer, path: str, fault: Fault | None) -> None:
-        promised = answer.length
-        if fault and fault.kind == "short":
-            promised = promised // 2
+        kind = fault.kind if fault else None
+        half = answer.length // 2
+        promised = {"short": half, "longer": answer.length - 1}.get(kind or "", answer.length)
         self.send_response(answer.status)
         for name, value in answer.headers.items():
             self.send_header(name, value)
-        self.send_header("Content-Length", str(promised))
+        self.send_header("Content-Length", str(max(promised, 0)))
         self.end_headers()
         if self.command == "HEAD":
             return
-        half = fault is not None and fault.kind in ("short", "hang", "reset", "truncate")
-        self._body(answer, path, answer.length // 2 if half else promised, fault)
+        sent = {"short": half, "hang": half, "reset": half, "truncate": half, "trickle": min(half, 64)}
+        self._body(answer, path, sent.get(kind or "", answer.length), fault)
         self.wfile.flush()
-        if fault and fault.kind == "hang":
+        if kind in ("hang", "trickle"):
             self.server.hub.stopping.wait()
-        if fault and fault.kind == "reset":
+        if kind == "reset":
             self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.connection.close()
-        if fault and fault.kind in ("hang", "reset", "truncate"):
+        if kind in ("hang", "trickle", "reset", "truncate", "longer"):
             self.close_connection = True
 
     def _body(self, answer: Answer, path: str, count: int, fault: Fault | None) -> None:
         hub = self.server.hub
-        step = 1 if fault and fault.kind == "drip" else _BLOCK
+        slow = fault.rate if fault and fault.kind == "slow" else None
+        step = 1 if fault and fault.kind == "drip" else min(_BLOCK, 4096 if slow else _BLOCK)
         for at in range(0, count, step):
+            rate = slow or hub.bandwidth
+            hub.while_silent()
             block = bytearray(answer.read(at, min(at + step, count)))
             if fault and fault.kind == "flip" and at <= count // 2 < at + len(block):
                 block[count // 2 - at] ^= 0x40
@@ -250,9 +290,9 @@ class _Handler(BaseHTTPRequestHandler):
                 self.wfile.flush()
                 if hub.stopping.wait(fault.delay_s):
                     return
-            elif hub.bandwidth:
+            elif rate:
                 self.wfile.flush()
-                time.sleep(len(block) / hub.bandwidth)
+                time.sleep(len(block) / rate)
 
     def log_message(self, format: str, *args: object) -> None:
         """Quiet."""

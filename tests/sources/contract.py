@@ -6,6 +6,7 @@ the first case of the listing, that one too).
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -13,8 +14,8 @@ from pathlib import Path
 import pytest
 
 from core.case import MODALITIES, CaseRef, check_case_id
-from core.errors import CaseNotFound, FetchCancelled
-from core.imaging.nifti import check_file, read_header
+from core.errors import CaseNotFound, FetchCancelled, ModalityAbsent
+from core.imaging.nifti import Header, check_file, read_header
 from core.sources.protocol import Progress, Source
 
 
@@ -64,6 +65,24 @@ class SourceContract:
         assert all(0 <= p.done <= p.total for p in seen if p.total is not None)
         assert source.cached(example.case_id) >= set(example.modalities)
 
+    def test_a_header_is_that_of_the_fetched_file(self, source: Source, example: CaseRef) -> None:
+        assert example.modalities
+        before = {name: source.header(example.case_id, name) for name in example.modalities}
+        files = source.fetch(example.case_id, example.modalities).files
+        for name, told in before.items():
+            for header in (told, source.header(example.case_id, name)):
+                same_header(header, read_header(files[name].path))
+
+    def test_a_header_of_nothing_is_absent_or_not_found(self, source: Source, example: CaseRef) -> None:
+        missing = [name for name in MODALITIES if name not in (example.modalities or ())]
+        for name in [*missing, "no_such_image", "../dwi"]:
+            with pytest.raises(ModalityAbsent) as caught:
+                source.header(example.case_id, name)
+            assert caught.value.hint
+        for case_id in ("no-such-case", "../etc", ""):
+            with pytest.raises(CaseNotFound):
+                source.header(case_id, "dwi")
+
     def test_a_second_fetch_costs_nothing_and_gives_the_same(self, source: Source, example: CaseRef) -> None:
         assert example.modalities
         first = source.fetch(example.case_id, example.modalities[:1])
@@ -104,3 +123,10 @@ class SourceContract:
     def test_check_answers_in_seconds_or_says_that_there_is_no_network(self, source: Source) -> None:
         seconds = source.check()
         assert seconds is None or 0 <= seconds < 5
+
+
+def same_header(one: Header, other: Header) -> None:
+    """Equal in every field."""
+    assert one.affine.tolist() == other.affine.tolist()
+    fields = [field.name for field in dataclasses.fields(Header) if field.name != "affine"]
+    assert {name: getattr(one, name) for name in fields} == {name: getattr(other, name) for name in fields}

@@ -10,11 +10,10 @@ import pytest
 
 from core.errors import HubCorrupt, HubOffline, HubTimeout
 from core.hub.cache import Cache
-from core.hub.policy import Policies
 from core.settings import PINNED_REPO, PINNED_REVISION
 from core.sources.hub import open_hub
 from core.sources.protocol import Source
-from tests.hub.conftest import IMPATIENT, drafts, settings_for, source_on
+from tests.hub.conftest import IMPATIENT, PATIENT, drafts, settings_for, source_on
 from tests.hubserver import Fault, HubServer
 from tests.hubserver.shards import COMMIT, IMAGES, REPO, Case, Options, case, isles24, nifti, shard
 from tests.sources.contract import SourceContract
@@ -65,8 +64,7 @@ def test_the_pinned_list_costs_nothing(isles: HubServer, tmp_path: Path) -> None
 
 
 def test_refresh_reads_footers_only_and_once(isles: HubServer, tmp_path: Path) -> None:
-    shipped = Policies()  # 149 transfers on a busy machine need the deadlines that users have
-    listing = source_on(isles, tmp_path, PINNED_REPO, None, shipped).refresh()
+    listing = source_on(isles, tmp_path, PINNED_REPO, None).refresh()
     assert listing.complete
     assert isles.requests <= 160
     assert isles.total_bytes <= 6_000_000
@@ -126,7 +124,7 @@ def test_what_is_cached_needs_no_hub(isles: HubServer, tmp_path: Path) -> None:
     source_on(isles, tmp_path, PINNED_REPO, None).fetch("sub-stroke0001", TRIO)
     settings = settings_for(isles, tmp_path, HF_HUB_OFFLINE=True)
     isles.reset_counts()
-    offline = open_hub(PINNED_REPO, None, settings, Cache(tmp_path), IMPATIENT)
+    offline = open_hub(PINNED_REPO, None, settings, Cache(tmp_path), PATIENT)
     assert len(offline.listing().cases) == 149
     same(offline, case(0, "sub-stroke0001"))
     assert offline.cached("sub-stroke0001") == set(TRIO)
@@ -222,7 +220,7 @@ def test_a_damaged_record_of_a_footer_is_made_again(tmp_path: Path) -> None:
 
 def test_a_dead_hub_is_told_by_every_question(isles: HubServer, tmp_path: Path) -> None:
     isles.faults.add(Fault("silent", times=None))
-    source = source_on(isles, tmp_path, PINNED_REPO, None)
+    source = source_on(isles, tmp_path, PINNED_REPO, None, IMPATIENT)
     for ask in (source.check, source.refresh, lambda: source.case("sub-stroke0001")):
         with pytest.raises(HubTimeout):
             ask()

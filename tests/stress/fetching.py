@@ -15,10 +15,14 @@ import time
 import traceback
 from pathlib import Path
 
+import pyarrow.parquet  # noqa: F401  (once, and not in every fork)
+
 from core.hub.cache import Cache
 from core.settings import Settings
 from core.sources.hub import open_hub
-from tests.hubserver.shards import COMMIT, IMAGES, REPO
+from tests.hubserver.shards import COMMIT, REPO
+
+NAMES = ("dwi", "adc", "lesion_mask")
 
 
 def fetch(url: str, folder: Path) -> None:
@@ -26,7 +30,7 @@ def fetch(url: str, folder: Path) -> None:
     settings = Settings.model_validate({"HF_ENDPOINT": url, "STROKESCOPE_CACHE_DIR": folder})
     source = open_hub(REPO, COMMIT, settings, Cache(folder))
     for case in source.refresh().cases:
-        source.fetch(case.case_id, IMAGES)
+        source.fetch(case.case_id, NAMES)
 
 
 def forked(url: str, folder: Path, after_s: float | None) -> tuple[int, float]:
@@ -39,9 +43,12 @@ def forked(url: str, folder: Path, after_s: float | None) -> tuple[int, float]:
         finally:  # only after an exception
             traceback.print_exc()
             os._exit(1)
-    if after_s is not None:
-        time.sleep(after_s)
-        os.kill(pid, signal.SIGKILL)
+    while after_s is None or time.monotonic() < begun + after_s:
+        ended, status = os.waitpid(pid, os.WNOHANG if after_s is not None else 0)
+        if ended:
+            return os.waitstatus_to_exitcode(status), time.monotonic() - begun
+        time.sleep(0.002)
+    os.kill(pid, signal.SIGKILL)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]), time.monotonic() - begun
 
 
