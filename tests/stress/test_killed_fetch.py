@@ -17,8 +17,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from random import Random
 
-import pytest
-
 from core.hub.cache import Cache, Key
 from core.hub.shelf import KEEP_BYTES
 from tests.hub.conftest import drafts, source_on
@@ -100,7 +98,6 @@ class Check:
         return len(entries), cache.total_bytes()
 
 
-@pytest.mark.timeout(1800)
 @sizes(sample=4, campaign=100)
 def test_a_killed_fetch_leaves_whole_images_and_goes_on(tmp_path: Path, count: int) -> None:
     check, codes, beyond = Check(1.0 if count > 10 else SMALLER), list[int](), list[int]()
