@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.ui import case_list, case_view, place_bar, state
+from core.ui import case_list, case_view, listings, place_bar, state
 
 
 def main() -> None:
@@ -14,9 +14,12 @@ def main() -> None:
     if place.case is None:
         case_list.draw(source)
         return
-    known = [c.case_id for c in case_list.listing_now(source).cases]
+    listing = listings.now(source)
+    if listing is None:
+        return
+    known = [c.case_id for c in listing.cases]
     shown = [i for i in st.session_state.get("shown_ids", []) if i in set(known)]
-    case_view.draw(source, place.case, place.modalities, shown if place.case in shown else known)
+    case_view.draw(source, place.case, place.modalities, shown if place.case in shown else known, listing)
 
 
 main()

@@ -6,7 +6,7 @@ import streamlit as st
 
 from core.case import CaseRef
 from core.errors import CaseNotFound
-from core.ui import case_list, place_bar, segment_view, state
+from core.ui import listings, place_bar, segment_view, state
 from core.workflows.explore_case import good_example
 
 
@@ -14,8 +14,11 @@ def main() -> None:
     """Pick the case, then hand over."""
     source = place_bar.source_now()
     place = state.current()
-    cases = {c.case_id: c for c in case_list.listing_now(source).cases}
-    case_id = place.case or good_example(source.listing())
+    listing = listings.now(source)
+    if listing is None:
+        return
+    cases = {c.case_id: c for c in listing.cases}
+    case_id = place.case or good_example(listing)
     if case_id is None:
         st.info("This source has no cases. Choose another one on the Home page.")
         return
@@ -29,7 +32,7 @@ def main() -> None:
         picked = st.selectbox("Case", ids, index=ids.index(case_id), key=f"pick-{case_id}", width=300,
                               format_func=lambda i: _label(cases[i]), label_visibility="collapsed")  # fmt: skip
     if picked != case_id or place.case is None:
-        state.go(source=source.spec, case=picked, modalities=())
+        state.go(case=picked, modalities=())
         st.rerun()
     segment_view.draw(source, cases[picked], ids, row)
 

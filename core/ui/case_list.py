@@ -1,80 +1,65 @@
-"""The list of cases: filters, the table, and the background reading of what is not known yet."""
+"""The list of cases: filters, the table, and one line that says what is read, what is here and what is new."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import streamlit as st
 
-from core.case import MODALITIES
-from core.sources.protocol import Listing, Source
-from core.ui import loaders, messages, state
-from core.ui.health import health_of
+from core.case import MODALITIES, CaseRef
+from core.errors import HubDenied, HubError, HubNotFound, HubOffline, HubRateLimited
+from core.sources.protocol import Listing, Progress, Source
+from core.ui import getting, listings, loaders, messages, recovery, revision, state
+from core.ui.health import Health
 from core.ui.table import Filters, Range, frame, keep, span
-from core.ui.tasks import result_of
-from core.ui.waiting import watcher
-from core.workflows.explore_case import costs_network
+from core.workflows.explore_case import choose, costs_network
 
 _HELP = {
     "NIHSS": "National Institutes of Health Stroke Scale at admission, 0–42 points",
     "mRS": "modified Rankin Scale at admission, 0–6",
     "mRS 3 mo": "modified Rankin Scale after 3 months, 0–6",
     "MB": "megabytes (10⁶ bytes) that opening the case will fetch",
-    "here": "● some of its images are on this machine already",
+    "here": "● all that opening it shows is on this machine, ◐ some of its images are, ○ none",
 }
-
-
-def listing_now(source: Source) -> Listing:
-    """The listing as far as it is known; begins to read the rest in the background when the source answers."""
-    listing = source.listing()
-    if listing.complete:
-        return listing
-    tasks = loaders.fetches()
-    task = tasks.get(("refresh", source.spec))
-    if task is not None and task.state == "done":
-        refreshed: Listing = result_of(task)
-        return refreshed
-    if task is None and health_of(source, loaders.checks()).state == "answers":
-        tasks.start(("refresh", source.spec), "reading the details", source.refresh, watcher())
-    return listing
-
-
-@st.fragment(run_every=1.0)
-def _reading(spec: str) -> None:
-    tasks = loaders.fetches()
-    task = tasks.get(("refresh", spec))
-    health = health_of(loaders.source(spec), loaders.checks())
-    if (task is None and health.state == "answers") or (task is not None and task.state == "done"):
-        st.rerun()
-    elif task is not None and task.error is not None:
-        with st.container(horizontal=True, vertical_alignment="center"):
-            st.caption(f"Age, NIHSS and sizes could not be read: {task.error}. Cases can be opened all the same.")
-            st.button("Retry", key="retry-refresh", on_click=tasks.drop, args=(("refresh", spec),))
-    elif health.error is not None:
-        messages.failure(health.error, "list", lambda: loaders.checks().drop(("check", spec)))
-    elif task is not None and task.progress is not None:
-        p = task.progress
-        st.caption(
-            f"Reading age, NIHSS and sizes of all cases: {p.done / 1e6:.1f} MB so far. Cases can be opened already."
-        )
-    else:
-        st.caption("Asking the Hub for age, NIHSS and sizes. Cases can be opened already.")
+_SILENT: dict[type[HubError], str] = {
+    HubOffline: "offline",
+    HubRateLimited: "the Hub asks to wait",
+    HubDenied: "gated or private",
+    HubNotFound: "not on the Hub",
+}
 
 
 def draw(source: Source) -> None:
     """Filters and table; a chosen row opens its case."""
-    listing = listing_now(source)
-    if not listing.complete:
-        _reading(source.spec)
+    getting.elsewhere()
+    read = listings.are_read(source)  # asked first: what comes later is not in this table
+    listing = listings.now(source)
+    if listing is None:
+        return
     cached = {c.case_id: source.cached(c.case_id) for c in listing.cases}
     wish = _filters(listing)
     shown = [c for c in listing.cases if keep(c, wish, cached[c.case_id])]
-    st.caption(f"{len(shown)} of {len(listing.cases)} cases · choose a row to open it · sort by a column's head")
+    with st.container(horizontal=True, vertical_alignment="center", gap="small", key="list-status"):
+        st.caption(f"{len(shown)} of {len(listing.cases)} cases · choose a row to open it", width="content")
+        silent = loaders.pulses().of(source).state == "silent"
+        here = sum(bool(names) for names in cached.values())
+        known = listing.complete or read
+        newer = revision.newer_spec(source)
+        _status(source, known, silent, newer, wish.cached_only, f"{here} of {len(listing.cases)}")
+        revision.offer(newer)
     if not shown:
         st.info("No case passes these filters. Widen or clear them.", icon=":material/filter_alt_off:")
         return
+    st.session_state["shown_ids"] = [c.case_id for c in shown]
+    _table(source, shown, cached, listing.complete, silent)
+
+
+def _table(
+    source: Source, shown: Sequence[CaseRef], cached: Mapping[str, frozenset[str]], complete: bool, silent: bool
+) -> None:
     table = frame(shown, cached)
-    if not listing.complete:
+    if not complete:
         table = table.dropna(axis="columns", how="all")
     if not costs_network(source) and "MB" in table:
         table = table.drop(columns="MB")
@@ -83,7 +68,6 @@ def draw(source: Source) -> None:
     numbers = {"age": "%.0f", "NIHSS": "%.0f", "mRS": "%.0f", "mRS 3 mo": "%.0f", "MB": "%.1f"}
     config: dict[str, Any] = {n: st.column_config.NumberColumn(format=f, help=_HELP.get(n)) for n, f in numbers.items()}
     config["here"] = st.column_config.TextColumn(help=_HELP["here"])
-    st.session_state["shown_ids"] = [c.case_id for c in shown]
     event = st.dataframe(
         table,
         hide_index=True,
@@ -97,8 +81,67 @@ def draw(source: Source) -> None:
     rows = event.selection.rows
     if rows:
         st.session_state["table_round"] = st.session_state.get("table_round", 0) + 1
-        state.go(source=source.spec, case=shown[rows[0]].case_id, modalities=())
+        case = shown[rows[0]]
+        state.go(case=case.case_id, modalities=_first_images(case, cached[case.case_id]) if silent else ())
         st.rerun()
+
+
+def _first_images(case: CaseRef, here: frozenset[str]) -> tuple[str, ...]:
+    """Without the Hub a case opens with what is here: the usual images, or else any others."""
+    usual = choose(case, ()).images
+    there = tuple(n for n in here if n in MODALITIES and not MODALITIES[n].is_mask)
+    return () if set(usual) <= here or not there else choose(case, there).images
+
+
+@st.fragment(run_every=1.0)
+def _status(source: Source, known: bool, silent: bool, newer: str | None, only_here: bool, here: str) -> None:
+    """What is read and whether the Hub is there; draws the page anew when that changes what the page shows.
+
+    Args:
+        known, silent, newer, only_here: as the page was drawn.
+        here: "2 of 149", the cases on this machine.
+    """
+    health = loaders.pulses().of(source)
+    task = None if known else listings.details(source)
+    done = task is not None and task.state == "done"
+    now = (health.state == "silent", revision.newer_spec(source), bool(st.session_state.get(state.ONLY_HERE)))
+    if done or now != (silent, newer, only_here):
+        st.rerun()
+    with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+        if health.error is not None:
+            _offline(health, here, only_here)
+        elif task is not None and task.error is not None:
+            st.caption(f"Age, NIHSS and sizes could not be read: {task.error}.", width="content")
+            key = ("refresh", source.spec)
+            st.button("Retry", key="retry-refresh", on_click=loaders.lists().drop, args=(key,))
+            recovery.attend(source, task.error, loaders.lists(), key, task.ended)
+        elif task is not None:
+            st.caption(_reading(task.progress), width="content")
+        elif not known:
+            st.caption("Asking the Hub for age, NIHSS and sizes. Cases can be opened already.", width="content")
+
+
+def _reading(progress: Progress | None) -> str:
+    done = "" if progress is None else f": {progress.done / 1e6:.1f}"
+    of = f" of {progress.total / 1e6:.1f}" if progress is not None and progress.total else ""
+    unit = " MB" if progress is not None else ""
+    note = f" · {progress.note}" if progress is not None and progress.note else ""
+    return f"Reading age, NIHSS and sizes{done}{of}{unit}{note}. Cases can be opened already."
+
+
+def _offline(health: Health, here: str, only_here: bool) -> None:
+    assert health.error is not None
+    word = _SILENT.get(type(health.error), "the Hub does not answer")
+    why = f"{messages.sentence(health.error)}. {messages.capital(health.error.hint)}."
+    st.markdown(
+        f":orange-badge[:material/cloud_off: {word}] {here} cases are on this machine", help=why, width="content"
+    )
+    if not only_here and not here.startswith("0 "):
+        st.button("Show only these", key="only-here", on_click=_show_only_here)
+
+
+def _show_only_here() -> None:
+    st.session_state[state.ONLY_HERE] = True
 
 
 def _filters(listing: Listing) -> Filters:
@@ -120,7 +163,7 @@ def _filters(listing: Listing) -> Filters:
                 width=220,
                 placeholder="any image",
             )
-        cached_only = st.toggle("On this machine", key="f-cached", persist_state="session", help=_HELP["here"])
+        cached_only = st.toggle("On this machine", key=state.ONLY_HERE, persist_state="session", help=_HELP["here"])
     return Filters(text, age, nihss, mrs, tuple(has), cached_only)
 
 

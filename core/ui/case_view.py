@@ -13,13 +13,13 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from core.case import MODALITIES, TRUTH, CaseRef
-from core.errors import StrokescopeError
 from core.imaging.nifti import read_header
-from core.sources.protocol import Cancelled, Fetched, Report, Source
-from core.ui import loaders, messages, nav, state
+from core.imaging.time_points import Series
+from core.sources.protocol import Fetched, Listing, Source
+from core.ui import keys, listings, messages, nav, prefetch, state, weighing
+from core.ui.getting import get, hold
 from core.ui.picture import draw_picture
 from core.ui.viewer_component import Command
-from core.ui.waiting import outcome, retry
 from core.workflows.explore_case import (
     Shown,
     choose,
@@ -32,22 +32,28 @@ from core.workflows.explore_case import (
 )
 
 
-def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]) -> None:
+def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str], listing: Listing | None) -> None:
     """Draw the case, or the reason why it cannot be drawn where the image would be."""
-    case = _known(source, case_id)
-    _strip(case_id, case, ids)
+    known = next((c for c in listing.cases if c.case_id == case_id), None) if listing is not None else None
+    _strip(source, case_id, known, ids)
+    case = listings.case_of(source, case_id, listing)
     if case is None:
         return
     shown = _choice(source, case, wanted)
     if not shown.images:
         st.warning(f"{case_id} has no image that can be shown. Choose another case.")
         return
-    here = source.cached(case_id)
-    fetched = get(source, case_id, shown.names, shown.images)
+    weighed = weighing.weigh(source, case, shown.images)
+    if weighed is None:
+        hold(())
+        return
+    if weighed.series is not None:
+        shown = replace(shown, images=(weighed.name,))
+        fetched = _time_point(source, case, shown, weighed.series)
+    else:
+        fetched = _whole(source, case_id, shown)
     if fetched is None:
         return
-    if costs_network(source) and not set(fetched.files) <= here and set(fetched.files) <= source.cached(case_id):
-        st.rerun()  # the prices on the buttons were drawn before the fetch
     there = tuple(n for n in shown.images if n in fetched.files)
     gone = [MODALITIES[n].label for n in shown.names if n in fetched.absent]
     if gone:
@@ -55,45 +61,45 @@ def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]
     if there:
         say_if_unoriented({n: fetched.files[n].path for n in there})
         command = draw_picture(source, case, there, fetched, truth=shown.truth)
-        _obey(command, case, ids)
+        _obey(command, case)
+    _get_ahead(source, case_id, wanted, ids, listing)
 
 
-def _known(source: Source, case_id: str) -> CaseRef | None:
-    for case in source.listing().cases:
-        if case.case_id == case_id and case.modalities is not None:
-            return case
-
-    def work(report: Report, cancelled: Cancelled) -> CaseRef:
-        return source.case(case_id)
-
-    key = ("case", source.spec, case_id)
-    try:
-        found: CaseRef = outcome(loaders.fetches(), key, f"Reading what {case_id} holds", work)
-        return found
-    except StrokescopeError as error:
-        messages.failure(error, "case", lambda: retry(loaders.fetches(), key))
+def _whole(source: Source, case_id: str, shown: Shown) -> Fetched | None:
+    """The images as they are; draws the page anew when that changes what was said above them."""
+    here = source.cached(case_id)
+    fetched = get(source, case_id, shown.names, shown.images)
+    if fetched is None:
         return None
+    new = not set(fetched.files) <= here and set(fetched.files) <= source.cached(case_id)
+    files = [fetched.files[n].path for n in shown.images if n in fetched.files]
+    if costs_network(source) and (new or any(read_header(path).volumes > 1 for path in files)):
+        st.rerun()  # the prices on the buttons were drawn before the fetch; a series is not shown as it is
+    return fetched
 
 
-def get(source: Source, case_id: str, names: Sequence[str], needed: Sequence[str]) -> Fetched | None:
-    """Fetch with progress; None after a failure was shown."""
-
-    def work(report: Report, cancelled: Cancelled) -> Fetched:
-        return source.fetch(case_id, list(names), report, cancelled)
-
-    key = ("fetch", source.spec, case_id, tuple(sorted(names)))
-    tasks = loaders.fetches()
-    if not set(names) <= source.cached(case_id):
-        done = tasks.get(key)
-        if done is not None and done.state == "done" and any(not f.path.exists() for f in done.result.files.values()):
-            tasks.drop(key)
-    labels = " + ".join(MODALITIES[n].label for n in needed)
-    try:
-        fetched: Fetched = outcome(tasks, key, f"Getting {labels} of {case_id}", work)
+def _time_point(source: Source, case: CaseRef, shown: Shown, series: Series) -> Fetched | None:
+    """One time point of the first image, with the mask over it where that was asked for."""
+    name = shown.images[0]
+    here = source.cached(case.case_id)
+    fetched = weighing.point_of(source, case, name, series)
+    if fetched is not None and name not in here and name in source.cached(case.case_id):
+        st.rerun()  # as in `_whole`
+    if fetched is None or shown.truth is None:
         return fetched
-    except StrokescopeError as error:
-        messages.failure(error, "fetch", lambda: retry(tasks, key))
-        return None
+    mask = get(source, case.case_id, [shown.truth], [shown.truth])
+    hold([f.path for f in (*fetched.files.values(), *(mask.files.values() if mask else ()))])
+    return None if mask is None else weighing.with_truth(fetched, shown.truth, mask.files.get(shown.truth))
+
+
+def _get_ahead(
+    source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str], listing: Listing | None
+) -> None:
+    acute_truth = bool(st.session_state.get("acute-truth", False))
+    cases = {c.case_id: c for c in listing.cases} if listing is not None else {}
+    steps = prefetch.steps_for(source)
+    found = prefetch.neighbours_to_get(ids, case_id, cases, source.cached, wanted, acute_truth, steps)
+    prefetch.begin(source, found, wanted, acute_truth)
 
 
 def say_if_unoriented(files: Mapping[str, Path]) -> None:
@@ -107,27 +113,49 @@ def say_if_unoriented(files: Mapping[str, Path]) -> None:
         )
 
 
-def _strip(case_id: str, case: CaseRef | None, ids: Sequence[str]) -> None:
+def _strip(source: Source, case_id: str, case: CaseRef | None, ids: Sequence[str]) -> None:
     row = ids.index(case_id) + 1 if case_id in ids else 0
     told = messages.headline(case) if case else case_id
     note = f" · {case.note}" if case and case.note else ""
     where = f" · {row} of {len(ids)}" if row else ""
     previous, following = neighbour(ids, case_id, -1), neighbour(ids, case_id, 1)
+    st.session_state["case-ids"] = tuple(ids)
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="case-strip"):
         st.button("All cases", icon=":material/list:", on_click=state.go, kwargs={"case": None}, key="all-cases")
-        _step("‹ K", "Previous case (key K in the viewer)", previous, case_id)
-        _step("J ›", "Next case (key J in the viewer)", following, case_id)
+        _step("‹ K", "Previous case (key K)", previous, case_id)
+        _step("J ›", "Next case (key J)", following, case_id)
+        keys.listen(step_by)
         st.markdown(f"**{told}**{note}{where}", width="stretch")
+        if costs_network(source) and following != case_id:
+            with st.container(width="content"):
+                _next_is(source, following)
         with st.popover("Link", icon=":material/link:", help="Copy a link that brings back this view"):
-            st.code(link_here(), language=None)
+            st.code(link_here(source), language=None)
         if st.button("Segment", icon=":material/select_all:", key="to-segment", help="Segment this case"):
             nav.open_page("segment")
 
 
-def link_here() -> str:
-    """The address that restores this view, with its source, wherever the app is served."""
-    place = state.current()
-    query = urlencode(state.to_address(replace(place, source=place.source or loaders.settings().source)))
+def step_by(steps: int) -> None:
+    """Go so many rows on or back, from wherever the session is."""
+    ids, here = st.session_state.get("case-ids", ()), state.current().case
+    if ids and here is not None:
+        state.go(case=neighbour(ids, here, steps))
+
+
+@st.fragment(run_every=2.0)
+def _next_is(source: Source, case_id: str) -> None:
+    """Whether the next case is here already."""
+    ready = "next: here" if source.cached(case_id) else "next: on the Hub"
+    st.markdown(
+        f":gray-badge[{ready}]",
+        width="content",
+        help="Neighbouring cases are fetched while you look, when the line is free.",
+    )
+
+
+def link_here(source: Source) -> str:
+    """The address that restores this view, at this very version of its source, wherever the app is served."""
+    query = urlencode(state.to_address(replace(state.current(), source=source.spec)))
     base = (st.context.url or "").partition("?")[0]
     return f"{base}?{query}"
 
@@ -143,6 +171,8 @@ def _choice(source: Source, case: CaseRef, wanted: Sequence[str]) -> Shown:
     shown = choose(case, wanted, acute_truth)
     if not shown.images:
         return shown
+    if any(MODALITIES[n].is_4d for n in shown.images):
+        shown = replace(shown, images=shown.images[:1])
     cached = source.cached(case.case_id) if costs_network(source) else frozenset(MODALITIES)
     first = shown.images[0]
     with st.container(horizontal=True, vertical_alignment="center", gap="small", key="image-row"):
@@ -152,7 +182,7 @@ def _choice(source: Source, case: CaseRef, wanted: Sequence[str]) -> Shown:
             key=f"image-{case.case_id}-{first}", format_func=lambda n: _label(case, n, cached),
             help="What is not on this machine yet shows what it costs.",
         )  # fmt: skip
-        beside = ["–", *partners(case, first)]
+        beside = ["–", *(n for n in partners(case, first) if not MODALITIES[n].is_4d and not MODALITIES[first].is_4d)]
         second = shown.images[1] if len(shown.images) > 1 else "–"
         other = st.selectbox(
             "Beside it", beside, index=beside.index(second), label_visibility="collapsed", width=190,
@@ -165,8 +195,8 @@ def _choice(source: Source, case: CaseRef, wanted: Sequence[str]) -> Shown:
             told = "Drawn on the follow-up MRI, days later; shown over the acute CT."
             st.toggle("Lesion of the follow-up MRI", key="acute-truth", persist_state="session", help=told)
     if picked and picked != first:
-        usual = partners(case, picked)[:1] if len(shown.images) > 1 else ()
-        _show((picked, *usual))
+        usual = [n for n in partners(case, picked) if not MODALITIES[n].is_4d][:1] if len(shown.images) > 1 else []
+        _show((picked, *usual) if not MODALITIES[picked].is_4d else (picked,))
     if other != second:
         _show((first,) if other == "–" else (first, other))
     return shown
@@ -185,13 +215,10 @@ def _label(case: CaseRef, name: str, cached: frozenset[str]) -> str:
     return f"{label} · {messages.megabytes(cost)}" if cost is not None else label
 
 
-def _obey(command: Command | None, case: CaseRef, ids: Sequence[str]) -> None:
+def _obey(command: Command | None, case: CaseRef) -> None:
     """Do what a key pressed in the viewer asked for."""
-    if command is None:
+    if command is None or command.kind != "modality" or command.index is None:
         return
-    if command.kind in ("next-case", "previous-case") and ids:
-        state.go(case=neighbour(ids, case.case_id, 1 if command.kind == "next-case" else -1))
-        st.rerun()
     names = images_of(case)
-    if command.kind == "modality" and command.index is not None and command.index < len(names):
+    if command.index < len(names):
         _show((names[command.index],))

@@ -9,6 +9,8 @@ import streamlit as st
 
 from core.errors import StrokescopeError
 from core.ui import loaders, messages, nav, place_bar, state, style
+from core.ui.volumes import current_session, session_alive
+from core.ui.waiting import watcher
 
 
 def main() -> None:
@@ -16,6 +18,9 @@ def main() -> None:
     st.set_page_config(page_title="Strokescope", page_icon="🧠", layout="wide")
     style.apply()
     page = st.navigation(nav.pages(), position="top")
+    session = current_session()
+    if session is not None and session_alive(session):
+        loaders.sessions().arrive(session, watcher())
     try:
         state.arrive(page.url_path, loaders.local_sources())
         place_bar.draw()

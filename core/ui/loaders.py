@@ -11,17 +11,23 @@ from pathlib import Path
 import streamlit as st
 
 from core.hub.cache import Cache
-from core.resources.probe import Sampler, take_reading
+from core.hub.fetch import Fetcher
+from core.resources.probe import Sampler
+from core.resources.room import Room
 from core.segmentation.kept import Results
 from core.settings import Settings, load_settings
+from core.sources.hub import make_fetcher
 from core.sources.opening import open_source, parse_spec
-from core.sources.protocol import Source
+from core.sources.protocol import Listing, Source
+from core.ui.health import Pulses
+from core.ui.sessions import Sessions
 from core.ui.slices import AGREEMENT, PREDICTION, TRUTH, Sheet, load_sheet
 from core.ui.state import local_key
 from core.ui.tasks import Tasks
 from core.ui.volumes import Volumes
 
-FETCHES, CHECKS, JOBS = 4, 4, 1  # transfers, questions to sources, heavy jobs at once
+FETCHES = 64  # threads: who waits for a transfer waits in the Hub's own queue, which knows who goes next
+QUESTIONS, AHEAD, JOBS = 16, 2, 1  # small questions, images fetched ahead, heavy jobs at once
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -33,12 +39,19 @@ def settings() -> Settings:
 @st.cache_resource(max_entries=1, show_spinner=False)
 def cache() -> Cache:
     """The files that were fetched or made."""
-    return Cache(settings().cache_dir, cache_limit(take_reading(settings()).disk.free_bytes))
+    return Cache(settings().cache_dir, room())
 
 
-def cache_limit(free_bytes: int) -> int:
-    """Bytes the image cache may hold: half of what is free at the start, at least 500 MB."""
-    return max(500_000_000, free_bytes // 2)
+@st.cache_resource(max_entries=1, show_spinner=False)
+def fetcher() -> Fetcher:
+    """What fetches into the cache, once for all sources and sessions."""
+    return make_fetcher(cache())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def room() -> Room:
+    """Bytes that may still be written."""
+    return Room(settings())
 
 
 @functools.cache  # made before Streamlit runs: its routes belong to the server
@@ -58,7 +71,7 @@ def sampler() -> Sampler:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def source(spec: str) -> Source:
     """The source of that name, shared by all sessions. Raises BadSource."""
-    return open_source(spec, settings(), cache())
+    return open_source(spec, settings(), cache(), fetcher())
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -77,14 +90,44 @@ def allow_local(spec: str) -> None:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def fetches() -> Tasks:
-    """Transfers, listings and checks."""
+    """Transfers of images that somebody looks at."""
     return Tasks(FETCHES)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
-def checks() -> Tasks:
+def ahead() -> Tasks:
+    """Transfers of images that somebody may look at next."""
+    return Tasks(AHEAD)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def lists() -> Tasks:
+    """Questions about cases: which there are, what one holds."""
+    return Tasks(QUESTIONS)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def known_listings() -> dict[str, Listing]:
+    """The last listing of each source, by its spec."""
+    return {}
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def pulses() -> Pulses:
     """Whether sources answer; apart from the transfers, so that a busy line does not delay the answer."""
-    return Tasks(CHECKS)
+    return Pulses(Tasks(QUESTIONS))
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def sessions() -> Sessions:
+    """What sessions hold; let go when they end."""
+
+    def let_go(owner: str) -> None:
+        for tasks in (fetches(), ahead()):
+            tasks.leave_others(owner)
+        cache().let_go(owner)
+
+    return Sessions(let_go)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

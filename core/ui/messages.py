@@ -42,12 +42,23 @@ def headline(case: CaseRef) -> str:
     return " · ".join(parts)
 
 
-def failure(error: StrokescopeError, key: str, retry: Callable[[], None] | None = None) -> None:
-    """One sentence, the next step, Retry; the sample cohort where the Hub is the trouble."""
-    st.error(f"**{_sentence(error)}.** {_capital(error.hint)}.", icon=":material/error:")
+def failure(
+    error: StrokescopeError,
+    key: str,
+    retry: Callable[[], None] | None = None,
+    instead: tuple[str, Callable[[], None]] | None = None,
+) -> None:
+    """One sentence, the next step, Retry; the sample cohort where the Hub is the trouble.
+
+    Args:
+        instead: label of a further button, and what it does.
+    """
+    st.error(f"**{sentence(error)}.** {capital(error.hint)}.", icon=":material/error:")
     with st.container(horizontal=True):
         if retry is not None:
             st.button("Retry", key=f"retry-{key}", icon=":material/refresh:", on_click=retry)
+        if instead is not None:
+            st.button(instead[0], key=f"instead-{key}", on_click=instead[1])
         if isinstance(error, HubError):
             st.button("Open the sample cohort", key=f"sample-{key}", on_click=_open_sample)
 
@@ -58,11 +69,13 @@ def _open_sample() -> None:
     state.go(source="sample", case=None, modalities=())
 
 
-def _sentence(error: StrokescopeError) -> str:
-    return _capital(str(error))
+def sentence(error: StrokescopeError) -> str:
+    """What happened, as one sentence without its full stop."""
+    return capital(str(error))
 
 
-def _capital(text: str) -> str:
+def capital(text: str) -> str:
+    """The text with a capital letter first and without a full stop."""
     text = text.rstrip(".")
     return text[:1].upper() + text[1:]
 

@@ -3,29 +3,25 @@
 from __future__ import annotations
 
 import html
-import re
 
 import streamlit as st
 
 from core.errors import StrokescopeError
 from core.sources.protocol import Source
 from core.ui import loaders, messages, state
-from core.ui.health import health_of
+from core.ui.health import Health
+from core.ui.revision import newer_spec, version_name
 from core.ui.strip import ram_disk_strip
 
-_COMMIT = re.compile(r"^hub:(?:[^/]+)/(.+)@([0-9a-f]{40})$")
+
+def text_now() -> str:
+    """The source of this session's place as it was asked for, or the configured one."""
+    return state.current().source or loaders.settings().source
 
 
 def source_now() -> Source:
     """The source of this session's place, or the configured one. Raises BadSource."""
-    place = state.current()
-    return loaders.source(place.source or loaders.settings().source)
-
-
-def source_name(source: Source) -> str:
-    """ "isles24-stroke @9707a7f" for a commit, the source's title otherwise."""
-    match = _COMMIT.match(source.spec)
-    return f"{match[1]} @{match[2][:7]}" if match else source.title
+    return loaders.source(text_now())
 
 
 def draw() -> None:
@@ -41,12 +37,17 @@ def draw() -> None:
 def _bar() -> None:
     try:
         source = source_now()
-        health = health_of(source, loaders.checks())
-        name, phrase = source_name(source), health.phrase
+        chip = _chip(version_name(text_now(), source), loaders.pulses().of(source))
+        if newer_spec(source) is not None:
+            chip += '<span class="scope-newer" title="the Cases page offers it">newer version</span>'
+        if source.synthetic:
+            chip += '<span class="scope-synthetic">synthetic</span>'
     except StrokescopeError:
-        source, name, phrase = None, "no source", "see below"
-    ribbon = '<span class="scope-synthetic">synthetic</span>' if source is not None and source.synthetic else ""
-    st.html(
-        f'<div class="scope-bar"><b>Strokescope</b><span class="scope-chip">{html.escape(name)} · {html.escape(phrase)}'
-        f'</span>{ribbon}<span class="scope-notice">{messages.NOTICE}</span></div>'
-    )
+        chip = '<span class="scope-chip">no source · see below</span>'
+    st.html(f'<div class="scope-bar"><b>Strokescope</b>{chip}<span class="scope-notice">{messages.NOTICE}</span></div>')
+
+
+def _chip(name: str, health: Health) -> str:
+    silent = " silent" if health.state == "silent" else ""
+    why = "" if health.error is None else f' title="{html.escape(messages.sentence(health.error))}"'
+    return f'<span class="scope-chip{silent}"{why}>{html.escape(name)} · {html.escape(health.phrase)}</span>'

@@ -8,25 +8,23 @@ from __future__ import annotations
 
 import json
 import time
-from collections import defaultdict
-from collections.abc import Iterable
 from datetime import UTC, datetime
 
 import streamlit as st
 
-from core.hub.cache import Cache, CacheEntry
+from core.hub.cache import Cache
 from core.resources.probe import Sampler
 from core.resources.processes import supervised
 from core.resources.reading import Reading
 from core.resources.runs import PreviousRun, previous_run
 from core.segmentation.kept import Results
 from core.settings import Settings
+from core.ui import cache_view
 from core.ui.charts import cpu_chart, memory_chart
 from core.ui.diagnostics import diagnostics, settings_in_force
 from core.ui.gauges import CSS, disk_gauge, gauge_html, memory_gauge, size
 
 STALE_S = 10.0
-_CONFIRM = "resources-confirm-clear"
 _PLOTLY = {"displayModeBar": False}
 
 _ENDINGS = {
@@ -56,7 +54,7 @@ def draw(settings: Settings, sampler: Sampler, cache: Cache, results: Results) -
         _settings(settings)
     with right:
         st.subheader("Cache")
-        _cache(cache, results, sampler)
+        cache_view.draw(cache, results, sampler)
     _download(settings, sampler, before)
 
 
@@ -161,56 +159,6 @@ def _settings(settings: Settings) -> None:
     with st.expander("Settings in force"):
         rows = [{"variable": name, "value": value} for name, value in settings_in_force(settings).items()]
         st.dataframe(rows, key="resources-settings", hide_index=True)
-
-
-def cache_rows(entries: Iterable[CacheEntry]) -> list[dict[str, object]]:
-    """One row per case, largest first."""
-    cases: dict[tuple[str, str], list[CacheEntry]] = defaultdict(list)
-    for entry in entries:
-        cases[entry.source, entry.case_id].append(entry)
-    rows = [
-        {
-            "source": source,
-            "case": case_id,
-            "images": ", ".join(sorted(entry.modality for entry in group)),
-            "MB": round(sum(entry.bytes for entry in group) / 1e6, 2),
-        }
-        for (source, case_id), group in cases.items()
-    ]
-    return sorted(rows, key=lambda row: (-float(str(row["MB"])), str(row["case"])))
-
-
-def _cache(cache: Cache, results: Results, sampler: Sampler) -> None:
-    freed = st.session_state.pop("resources-freed", None)
-    if freed is not None:
-        st.success(f"Removed {size(freed, binary=False)}.")
-    entries, kept = cache.entries(), results.entries()
-    if not entries and not kept:
-        st.caption("The cache is empty. Images that you open are kept here, so that opening them again costs nothing.")
-        return
-    total = size(sum(e.bytes for e in entries) + sum(k.bytes for k in kept), binary=False)
-    st.caption(f"{len(entries)} images and {len(kept)} segmentations, {total}. All of it can be fetched or made again.")
-    st.dataframe(cache_rows(entries), key="resources-cache", hide_index=True, height=220)
-    if not st.session_state.get(_CONFIRM):
-        st.button("Clear the cache", key="resources-clear", on_click=_ask, args=(True,), icon=":material/delete:")
-        return
-    what = f"{len(entries)} images and {len(kept)} segmentations ({total})"
-    st.warning(f"Remove {what}? Cases that are open, by anyone, have to be fetched again.")
-    with st.container(horizontal=True):
-        st.button(
-            "Remove them", key="resources-clear-yes", on_click=_clear, args=(cache, results, sampler), type="primary"
-        )
-        st.button("Keep them", key="resources-clear-no", on_click=_ask, args=(False,))
-
-
-def _ask(wanted: bool) -> None:
-    st.session_state[_CONFIRM] = wanted
-
-
-def _clear(cache: Cache, results: Results, sampler: Sampler) -> None:
-    st.session_state[_CONFIRM] = False
-    st.session_state["resources-freed"] = cache.clear() + results.clear()
-    sampler.refresh()
 
 
 def _download(settings: Settings, sampler: Sampler, before: PreviousRun | None) -> None:

@@ -14,12 +14,13 @@ from core.case import TRUTH, CaseRef
 from core.segmentation.engine import ENGINES, EngineInfo, Parameter, load_engine
 from core.segmentation.results import JobResult
 from core.sources.protocol import Source
-from core.ui import messages, nav, segment_jobs, state
-from core.ui.case_view import get, say_if_unoriented
+from core.ui import keys, messages, nav, segment_jobs
+from core.ui.case_view import say_if_unoriented, step_by
+from core.ui.getting import get
 from core.ui.picture import Layer, draw_picture, truth_layer
 from core.ui.result_view import lesion_table, numbers
 from core.ui.segment_jobs import Question
-from core.workflows.explore_case import cost_bytes, costs_network, neighbour
+from core.workflows.explore_case import cost_bytes, costs_network
 from core.workflows.segment_case import Scored
 
 HEIGHT = 660
@@ -27,6 +28,9 @@ HEIGHT = 660
 
 def draw(source: Source, case: CaseRef, ids: Sequence[str], row: DeltaGenerator) -> None:
     """The whole page for one case; `row` is where engine and parameters are chosen."""
+    st.session_state["case-ids"] = tuple(ids)
+    with row:
+        keys.listen(step_by)
     engine, parameters = _engine_and_parameters(row)
     names = [*engine.inputs, *engine.optional, TRUTH]
     if case.modalities is not None and _lacks(engine, case, case.modalities):
@@ -44,15 +48,12 @@ def draw(source: Source, case: CaseRef, ids: Sequence[str], row: DeltaGenerator)
     with right:
         layers, focus = _answer(question, result, scored)
     with left:
-        command = draw_picture(source, case, engine.inputs[:2], fetched, layers=layers, height=HEIGHT, focus=focus)
+        draw_picture(source, case, engine.inputs[:2], fetched, layers=layers, height=HEIGHT, focus=focus)
     with right:
         if result is None:
             segment_jobs.ask(question)
         elif scored is None:
             segment_jobs.compare(question, result)
-    if command is not None and command.kind in ("next-case", "previous-case"):
-        state.go(case=neighbour(ids, case.case_id, 1 if command.kind == "next-case" else -1))
-        st.rerun()
 
 
 def _answer(

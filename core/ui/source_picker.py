@@ -10,6 +10,7 @@ from core.errors import StrokescopeError
 from core.settings import DEFAULT_SOURCE
 from core.sources.opening import FORMS, parse_spec
 from core.ui import loaders, messages, nav, state
+from core.workflows.explore_case import costs_network
 
 
 def draw() -> None:
@@ -47,11 +48,11 @@ def _open_text(text: str) -> None:
             )
             return
         source = loaders.source(text.strip())
-        with st.spinner("Opening …"):  # ends by itself: every question to the Hub has its deadline
-            source.listing()
+        if not costs_network(source):
+            source.listing()  # a folder without cases is told here; the Hub is asked by the list itself
     except StrokescopeError as error:
         messages.failure(error, "source")
         return
     loaders.allow_local(source.spec)
-    state.go(source=source.spec, case=None, modalities=())
+    state.go(source=source.spec if parsed.kind == "local" else text.strip(), case=None, modalities=())
     nav.open_page("cases")

@@ -17,6 +17,7 @@ from core.case import MODALITIES, check_case_id
 from core.errors import BadSource, CaseNotFound
 from core.sources.opening import parse_spec
 
+ONLY_HERE = "f-cached"  # the filter of that name
 _PLACE, _WRITTEN, _PAGE = "place", "address", "page-now"
 
 
@@ -95,6 +96,12 @@ def go(**changes: Any) -> None:
     """Change the place; the address follows with the next `mirror()`."""
     st.session_state[_PLACE] = replace(current(), **changes)
     st.session_state[_WRITTEN] = query_now()
+
+
+def show_what_is_here() -> None:
+    """Go to the list, with only the cases on this machine."""
+    st.session_state[ONLY_HERE] = True
+    go(case=None, modalities=())
 
 
 def mirror(place: Place, default_source: str) -> None:

@@ -13,16 +13,23 @@ _CSS = """
 .stVerticalBlock { gap: 0.5rem; }
 .stButton button, .stDownloadButton button, .stPopover button { min-height: 2rem; padding: 0.15rem 0.7rem; }
 @media (max-width: 640px) {
-  .st-key-filters, .st-key-image-row, .st-key-segment-row, .st-key-case-strip { flex-wrap: nowrap; overflow-x: auto; }
-  .st-key-filters > *, .st-key-image-row > *, .st-key-segment-row > *, .st-key-case-strip > * { flex: 0 0 auto; }
+  .st-key-filters, .st-key-list-status, .st-key-image-row, .st-key-segment-row, .st-key-case-strip {
+    flex-wrap: nowrap; overflow-x: auto; }
+  .st-key-filters > *, .st-key-list-status > *, .st-key-image-row > *, .st-key-segment-row > *,
+  .st-key-case-strip > * { flex: 0 0 auto; }
   .scope-notice { margin-left: 0; }
 }
 .st-key-case-strip .stMarkdown, .st-key-case-strip [data-testid="stMarkdownContainer"] { margin: 0; padding: 0; }
 .st-key-case-strip p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
+.st-key-case-keys { position: absolute; width: 0; height: 0; overflow: hidden; }
+.st-key-list-status { min-height: 2.2rem; }
 .scope-bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.3rem 1rem; font-size: 0.86rem; }
 .scope-bar b { font-size: 1.05rem; letter-spacing: 0.01em; }
 .scope-chip { border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: 999px;
   padding: 0.05rem 0.6rem; white-space: nowrap; }
+.scope-chip.silent { border-color: #e0a030; border-style: dashed; }
+.scope-newer { border: 1px solid var(--st-link-color, #4db6ac); border-radius: 999px; padding: 0.05rem 0.6rem;
+  white-space: nowrap; }
 .scope-notice { margin-left: auto; font-weight: 600; white-space: nowrap; }
 .scope-synthetic { background: #6b4fa0; color: #fff; border-radius: 999px; padding: 0.05rem 0.6rem; font-weight: 600; }
 .scope-hero { font-size: 1.5rem; line-height: 1.35; max-width: 46rem; margin: 1.2rem 0 0.4rem 0; }

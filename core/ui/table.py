@@ -57,7 +57,7 @@ def frame(cases: Sequence[CaseRef], cached: Mapping[str, frozenset[str]]) -> pd.
                 "mRS 3 mo": c.mrs_3month,
                 "images": _images(case),
                 "MB": None if cost is None else cost / 1e6,
-                "here": "●" if here else "○",
+                "here": here_mark(case, here),
                 "note": case.note,
             }
         )
@@ -67,6 +67,12 @@ def frame(cases: Sequence[CaseRef], cached: Mapping[str, frozenset[str]]) -> pd.
     for column in ("age", "NIHSS", "mRS", "mRS 3 mo", "MB"):
         table[column] = pd.to_numeric(table[column])
     return table
+
+
+def here_mark(case: CaseRef, cached: frozenset[str]) -> str:
+    """ "●" all that opening the case shows is on this machine, "◐" some images are, "○" none."""
+    names = choose(case, ()).names
+    return "●" if cached and set(names) <= cached else "◐" if cached else "○"
 
 
 def _images(case: CaseRef) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Container, Hashable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -28,6 +28,8 @@ class Task:
 
     Attributes:
         progress: the last report; None before the first.
+        moved: when the work began or `progress.done` last changed (monotonic seconds).
+        origin: when and where the counting began: (monotonic seconds, done); what was there before is no speed.
         result: what the work returned, once `state` is done.
         error: ours, once `state` is failed.
     """
@@ -36,12 +38,15 @@ class Task:
     what: str
     state: State = "waiting"
     progress: Progress | None = None
+    moved: float = 0.0
+    origin: tuple[float, int] | None = None
     result: Any = None
     error: StrokescopeError | None = None
     started: float = 0.0
     ended: float = 0.0
     watchers: set[str] = field(default_factory=set)
     stop: threading.Event = field(default_factory=threading.Event)
+    end: threading.Event = field(default_factory=threading.Event)
     future: Future[None] | None = None
 
     @property
@@ -49,12 +54,18 @@ class Task:
         """Nothing more will change."""
         return self.state in ("done", "failed")
 
+    def report(self, progress: Progress) -> None:
+        """Note how far the work is."""
+        now = time.monotonic()
+        if self.progress is None or progress.done != self.progress.done:
+            self.moved = now
+        if self.origin is None or progress.done < self.origin[1]:
+            self.origin = (now, progress.done)
+        self.progress = progress
+
     def wait(self, seconds: float) -> bool:
         """True once the task is over; waits at most so long."""
-        deadline = time.monotonic() + seconds
-        while not self.over and time.monotonic() < deadline:
-            time.sleep(0.02)
-        return self.over
+        return self.end.wait(seconds)
 
 
 class Tasks:
@@ -101,8 +112,20 @@ class Tasks:
             if task is None:
                 return
             task.watchers.discard(watcher)
-            if not task.watchers:
+            if not task.watchers and not task.over:
                 task.stop.set()
+
+    def leave_others(self, watcher: str, keep: Container[Hashable] = ()) -> None:
+        """This watcher wants nothing any more but the tasks of the keys in `keep`."""
+        with self._lock:
+            mine = [key for key, task in self._tasks.items() if watcher in task.watchers and key not in keep]
+        for key in mine:
+            self.leave(key, watcher)
+
+    def idle(self) -> bool:
+        """Whether nothing runs or waits."""
+        with self._lock:
+            return all(task.over for task in self._tasks.values())
 
     def position(self, task: Task) -> int:
         """How many unfinished tasks were here before this one."""
@@ -115,20 +138,18 @@ class Tasks:
             return ahead
 
     def _run(self, task: Task, work: Work) -> None:
-        def report(progress: Progress) -> None:
-            task.progress = progress
-
-        task.started = time.monotonic()
+        task.started = task.moved = time.monotonic()
         task.state = "running"
         end: State = "failed"
         try:
-            task.result = work(report, task.stop.is_set)
+            task.result = work(task.report, task.stop.is_set)
             end = "done"
         except StrokescopeError as error:
             task.error = error
         finally:
             task.ended = time.monotonic()
             task.state = end
+            task.end.set()
 
     def _forget(self) -> None:
         finished = [k for k, t in self._tasks.items() if t.over]

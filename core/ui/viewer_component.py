@@ -118,8 +118,8 @@ class Command:
     """A key that is Python's business, given once.
 
     Attributes:
-        kind: "next-case", "previous-case", "modality" (with `index`, from 0), or "no-webgl2": show the static view,
-            and remember that in the session, for it is said once.
+        kind: "modality" (with `index`, from 0), or "no-webgl2": show the static view, and remember that in the
+            session, for it is said once.
     """
 
     kind: str
@@ -165,7 +165,7 @@ def read_command(value: object) -> Command | None:
     kind, index = raw.get("kind"), raw.get("index")
     if kind == "modality":
         return Command("modality", index) if isinstance(index, int) and 0 <= index < 9 else None
-    return Command(str(kind)) if kind in ("next-case", "previous-case", "no-webgl2") else None
+    return Command("no-webgl2") if kind == "no-webgl2" else None
 
 
 def show(view: View, key: str, height: int = HEIGHT, *, volumes: Volumes) -> ViewerState:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from core.hub.catalog import bundled_manifest
 from tests.hubserver.server import HubServer
 from tests.real_case import real_case
 from tests.ui.browser import ROOT, StreamlitServer, launch
@@ -104,7 +105,7 @@ def test_cases_open_by_a_row_and_show_voxel_values(app: StreamlitServer, hub: Hu
     before = hub_requests(hub)
     page.reload()
     attributes(page)
-    images = [r for r in hub_requests(hub)[len(before) :] if "resolve" in r]
+    images = [r for r in hub_requests(hub)[len(before) :] if "train-00000-" in r]  # neighbours are got ahead
     assert images == []  # a case that is here costs nothing
 
 
@@ -151,6 +152,28 @@ def test_back_leads_from_a_case_to_its_list(app: StreamlitServer, page: Page) ->
     page.go_back()
     expect(page.get_by_text("149 of 149 cases")).to_be_visible(timeout=WAIT)
     assert "case=" not in page.url
+
+
+def test_keys_page_through_cases_that_are_here_already(app: StreamlitServer, hub: HubServer, page: Page) -> None:
+    manifest = bundled_manifest()
+    ids = sorted(manifest)[40:]
+
+    def shows(case_id: str) -> None:
+        page.locator(f'[data-state="ready"][data-title="{case_id}"]').wait_for(timeout=WAIT)
+
+    page.goto(f"{app.url}cases?case={ids[0]}")
+    shows(ids[0])
+    expect(page.get_by_text("next: here").first).to_be_visible(timeout=WAIT)
+    asked = len(hub.seen)
+    page.keyboard.press("j")
+    shows(ids[1])
+    assert not [path for path in hub_requests(hub)[asked:] if path.endswith(manifest[ids[1]])]
+    page.keyboard.press("k")
+    shows(ids[0])
+    for _ in range(5):
+        page.keyboard.press("j")  # faster than pages can run: none is lost
+    shows(ids[5])
+    assert f"case={ids[5]}" in page.url
 
 
 def test_the_real_case_lies_the_right_way_round(browser: Browser, tmp_path: Path) -> None:

@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 import streamlit as st
-from streamlit.testing.v1 import AppTest
 
 from core.sources.sample import SampleSource
 from core.ui.messages import NOTICE
+from tests.ui.pages import ROOT, open_app, page, viewer, words
 
-ROOT = Path(__file__).resolve().parents[2]
-FRAME = str(ROOT / "core" / "ui" / "frame.py")
 DEAD_HUB = "http://127.0.0.1:9"  # the discard port: nobody listens
-
-
-@pytest.fixture
-def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setenv("STROKESCOPE_SOURCE", "sample")
-    monkeypatch.setenv("STROKESCOPE_CACHE_DIR", str(tmp_path / "cache"))
-    monkeypatch.setenv("STROKESCOPE_STATE_DIR", str(tmp_path / "state"))
-    monkeypatch.chdir(ROOT)
-    st.cache_resource.clear()
-    st.cache_data.clear()
-    return tmp_path
-
-
-def open_app(**query: str) -> AppTest:
-    app = AppTest.from_file(FRAME, default_timeout=90)
-    for name, value in query.items():
-        app.query_params[name] = value
-    return app
-
-
-def page(app: AppTest, name: str) -> AppTest:
-    app.run()
-    return app.switch_page(str(ROOT / "pages" / name)).run()
-
-
-def words(app: AppTest) -> str:
-    """All text on the page."""
-    kinds = (app.markdown, app.caption, app.error, app.warning, app.info)
-    html = " ".join(str(e.proto) for e in app.get("html"))
-    return " ".join(str(e.value) for kind in kinds for e in kind) + html
-
-
-def viewer(app: AppTest) -> dict[str, Any] | None:
-    """What the viewer was told to show; None when there is no viewer on the page."""
-    for element in app.get("bidi_component"):
-        data: dict[str, Any] = json.loads(element.proto.json)
-        return data
-    return None
 
 
 def test_home_says_what_it_is_and_opens_a_case(world: Path) -> None:

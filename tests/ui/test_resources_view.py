@@ -10,10 +10,12 @@ import pytest
 from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
+from core.hub.entries import CacheEntry
 from core.resources.runs import PreviousRun, RunLog, judge
 from core.settings import Settings
+from core.ui.cache_view import cache_rows, in_words, of_rows
 from core.ui.diagnostics import diagnostics, settings_in_force
-from core.ui.resources_view import cache_rows, previous_in_words
+from core.ui.resources_view import previous_in_words
 from tests.ui.readings import reading
 
 
@@ -114,6 +116,18 @@ def test_cache_rows_are_cases(tmp_path: Path) -> None:
         ("sample", "a", "adc, dwi"),
         ("sample", "b", "adc, dwi"),
     ]
+
+
+def test_rows_say_what_is_unfinished_and_stand_for_their_entries() -> None:
+    def entry(case: str, modality: str, unfinished: bool = False) -> CacheEntry:
+        return CacheEntry("hub:a/b@1", case, modality, Path(case, modality), 10**6, 60.0, unfinished)
+
+    entries = [entry("a", "dwi"), entry("a", "cta", True), entry("b", "dwi")]
+    first, second = cache_rows(entries)
+    assert (first["case"], first["images"], first["unfinished"], first["MB"]) == ("a", "dwi", "cta", 2.0)
+    assert of_rows(entries, [second]) == [entries[2]]
+    told = in_words(entries, 1, 5 * 10**5, 4 * 10**9)
+    assert told == "2 images, 1 unfinished and 1 segmentations, 3.50 MB of 4.00 GB that the cache may hold."
 
 
 @pytest.mark.parametrize(

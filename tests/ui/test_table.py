@@ -3,7 +3,7 @@
 import pandas as pd
 
 from core.case import CaseRef, Clinical
-from core.ui.table import Filters, frame, keep, span
+from core.ui.table import Filters, frame, here_mark, keep, span
 
 OLD = CaseRef(
     "sub-1",
@@ -38,10 +38,17 @@ def test_rows_tell_what_a_click_costs() -> None:
     table = frame([OLD, UNKNOWN], {"sub-1": frozenset({"adc"})})
     assert table.loc[0, "MB"] == 1.1
     assert pd.isna(table.loc[1, "MB"])
-    assert list(table["here"]) == ["●", "○"]
+    assert list(table["here"]) == ["◐", "○"]
     assert table.loc[0, "images"] == "DWI ADC"
     assert table.loc[1, "images"] == "not read yet"
     assert list(frame([], {}).columns) == list(table.columns)
+
+
+def test_marks_tell_whether_opening_costs_nothing() -> None:
+    assert here_mark(OLD, frozenset({"dwi", "adc", "lesion_mask"})) == "●"
+    assert here_mark(OLD, frozenset({"dwi"})) == "◐"
+    assert here_mark(OLD, NONE) == "○"
+    assert here_mark(UNKNOWN, NONE) == "○"
 
 
 def test_a_span_needs_two_values() -> None:

@@ -130,8 +130,6 @@ export const moves = {
     if (key === 'Escape' && !this.ui.help.hidden) { this.help(); return true }
     if (/^[1-9]$/.test(key)) return say({ kind: 'modality', index: Number(key) - 1 })
     const lower = key.toLowerCase()
-    if (lower === 'j') return say({ kind: 'next-case' })
-    if (lower === 'k') return say({ kind: 'previous-case' })
     if (lower === 'f') { this.full(); return true }
     if (this.state !== 'ready') return false
     const order = LAYOUTS.map(([id]) => id)
