@@ -248,9 +248,10 @@ def score(
 
 @cache_app.command("list")
 def cache_list(as_json: JsonOption = False) -> None:
-    """What the cache holds, largest first: images, unfinished ones too, and results of segmentations."""
+    """What the cache holds, largest first: images, unfinished ones too, lists of cases, results of segmentations."""
     cache, results = _kept()
-    found = [(e.source, e.case_id, e.modality, e.bytes, e.unfinished) for e in (*cache.entries(), *cache.unfinished())]
+    here = (*cache.entries(), *cache.unfinished(), *cache.records())
+    found = [(e.source, e.case_id, e.modality, e.bytes, e.unfinished) for e in here]
     found += [("results", r.key, "segmentation", r.bytes, False) for r in results.entries()]
     found.sort(key=lambda row: -row[3])
     total = sum(row[3] for row in found)
@@ -267,7 +268,7 @@ def cache_list(as_json: JsonOption = False) -> None:
 
 @cache_app.command("clear")
 def cache_clear(as_json: JsonOption = False) -> None:
-    """Remove every image and result from the cache; nothing that cannot be fetched or made again."""
+    """Remove every image, list and result from the cache; nothing that cannot be fetched or made again."""
     cache, results = _kept()
     freed = cache.clear() + results.clear()
     _say({"freed_bytes": freed}, as_json, lambda: iter([f"freed {freed / 1e6:.1f} MB"]))

@@ -83,7 +83,8 @@ def _cost(source: Source, case_id: str | None) -> None:
     """What the large button will fetch; one footer of 32 KB is read to know it."""
     if case_id is None:
         return
-    task = loaders.lists().start(("case", source.spec, case_id), "reading", lambda *_: source.case(case_id))
+    key = ("case", source.spec, case_id)
+    task = loaders.lists().start(key, "reading", lambda _, cancelled: source.case(case_id, cancelled))
     if task.state == "failed":
         return  # the price is not known; the case itself tells why when it is opened
     told = "…"

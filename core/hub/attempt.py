@@ -16,9 +16,10 @@ from core.hub.cache import Cache
 from core.hub.content import Promised
 from core.hub.draft import Check, Draft, resume
 from core.hub.entries import Kept, Key
-from core.hub.part import UNSAID, Promise, part_bytes
+from core.hub.part import UNSAID, Promise, part_at, part_bytes
 from core.hub.policy import Cancelled, stop_if
 from core.hub.ranges import Line
+from core.hub.spool import Spool
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Attempt:
     tell: Callable[[str], None]
     spent: Counter[str] = field(default_factory=Counter)
     drafts: dict[str, Draft] = field(default_factory=dict)
+    spools: dict[str, Spool] = field(default_factory=dict)
 
     def line(self, line: Line) -> Line:
         """The line, as this attempt's own: it stops and tells as the attempt does."""
@@ -100,20 +102,55 @@ class Attempt:
         self.reached(name, draft.first + draft.bytes - start if draft else 0)
         return draft
 
-    def open(self, name: str, first: int = 0, total: int | None = None, lasting: bool = True) -> Draft:
+    def open(
+        self,
+        name: str,
+        first: int = 0,
+        total: int | None = None,
+        lasting: bool = True,
+        page: tuple[int, int] | None = None,
+    ) -> Draft:
         """A new draft.
 
         Args:
             first: where the image's first byte lies on the Hub. total: its bytes, if known.
             lasting: another transfer may go on with it.
+            page: sums of the Parquet page that holds it (core.hub.page.Value).
 
         Raises:
             DiskFull, BadSettings.
         """
         want, shared = self.wants[name], lasting and name in self.shared
-        draft = Draft(self.cache, want.key, want.promise, first, total, self.judge.promised, shared)
+        draft = Draft(self.cache, want.key, want.promise, first, total, self.judge.promised, shared, page=page)
         self.drafts[name] = draft
         return draft
+
+    def spooled(self, name: str) -> bool:
+        """Whether an earlier transfer left a column chunk around the image instead of a part of it."""
+        want = self.wants[name]
+        part = part_at(self.cache.root / want.key.part) if name in self.shared else None
+        return part is not None and part.chunk and part.promise == want.promise
+
+    def spool(self, name: str, start: int, stop: int) -> Spool:
+        """The column chunk around the image, as far as it is here.
+
+        Args:
+            start, stop: where it lies on the Hub; stop is exclusive.
+
+        Raises:
+            FetchCancelled, DiskFull, BadSettings.
+        """
+        want, shared = self.wants[name], name in self.shared
+        here = part_bytes(self.cache.root / want.key.part) if shared else 0
+
+        def seen(count: int) -> None:
+            self.reached(name, here)
+            stop_if(self.cancelled)
+
+        spool = Spool(self.cache.root, want.key, want.promise, start, stop - start, shared, seen)
+        self.spools[name] = spool
+        self.reached(name, spool.bytes)
+        return spool
 
     def finish(self, name: str) -> Kept | None:
         """Verify the image and give it its name; None where the row holds a null.
@@ -121,17 +158,23 @@ class Attempt:
         Raises:
             HubCorrupt, DiskFull, BadSettings.
         """
-        return self.drafts[name].finish(self.judge.check) if name in self.drafts else None
+        kept = self.drafts[name].finish(self.judge.check) if name in self.drafts else None
+        if name in self.spools:
+            self.spools[name].discard()
+        return kept
 
     def complete(self) -> tuple[str, ...]:
-        """Names whose bytes are all here."""
-        return tuple(name for name, draft in self.drafts.items() if draft.complete)
+        """Names whose bytes are all here, with something that vouches for them."""
+        return tuple(name for name, draft in self.drafts.items() if draft.complete and not draft.doubted)
 
     def close(self) -> None:
         """Leave behind what can be gone on with, and nothing else."""
         for name, draft in self.drafts.items():
             self.spent[name] += draft.bad
             draft.pause()
+        for name, spool in self.spools.items():
+            spool.bad |= name in self.drafts and self.drafts[name].bad
+            spool.pause()
 
 
 def _end(draft: Draft) -> int | None:

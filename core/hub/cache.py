@@ -1,4 +1,4 @@
-"""Cache: the images on this disk: found, kept, leased, and removed when others need their place.
+"""Cache: the images on this disk: found, kept, leased, and removed when others need their place; records go last.
 
 Where things lie is `entries`' knowledge, which go first `eviction`'s, what is nobody's `sweep`'s. Each image is read
 through once after a start before it is trusted. Does not fetch; drafts are made by `draft`.
@@ -10,6 +10,7 @@ import hashlib
 import os
 import threading
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,7 +25,9 @@ from core.hub.entries import (
     images,
     lock_of,
     parts,
+    place_of,
     record_of,
+    records,
     samples,
     sidecar,
     size_and_time,
@@ -33,7 +36,7 @@ from core.hub.eviction import first, idle, plan, refusal
 from core.hub.leases import Leases, alone, in_use
 from core.hub.locks import trying
 from core.hub.shelf import disk_error, write_record
-from core.hub.sweep import remove_part, sweep
+from core.hub.sweep import remove_part, remove_records, sweep
 from core.resources.room import Room
 
 __all__ = ["Cache", "CacheEntry", "Kept", "Key"]
@@ -56,14 +59,19 @@ class Cache:
         self._room = room
         self._lock = threading.RLock()
         self._leases = Leases()
+        self._users: weakref.WeakKeyDictionary[object, Path] = weakref.WeakKeyDictionary()
         self._trusted: dict[Path, tuple[int, int, int]] = {}
         self.sweep()
 
-    def find(self, key: Key) -> Kept | None:
-        """The image, if it is here and whole; one that is damaged is removed."""
+    def find(self, key: Key, place: str = "") -> Kept | None:
+        """The image, if it is here and whole; one that is damaged is removed.
+
+        Args:
+            place: where it must have come from, where its name alone does not say whose it is; "" for any.
+        """
         path = self.peek(key)
         record = record_of(path) if path is not None else None
-        if path is None or record is None:
+        if path is None or record is None or (place and place_of(path) not in ("", place)):
             return None
         size, sha256 = record
         try:
@@ -95,13 +103,13 @@ class Cache:
         found = ((key.modality, Path(f"{key.modality}{suffix}")) for key in keys for suffix in SUFFIXES)
         return frozenset(name for name, path in found if path.name in names and sidecar(path).name in names)
 
-    def keep(self, key: Key, draft: Path, suffix: str, sha256: str) -> Kept:
+    def keep(self, key: Key, draft: Path, suffix: str, sha256: str, place: str = "") -> Kept:
         """Give a finished, verified draft in the key's folder its final name; one that is whole already stays.
 
         Raises:
             DiskFull, BadSettings: nothing is at the final name then; the draft is where it was.
         """
-        there = self.find(key)
+        there = self.find(key, place)
         if there is not None and there.sha256 == sha256:  # perhaps on lease, which its successor would not be
             with suppress(OSError):
                 draft.unlink()
@@ -109,7 +117,9 @@ class Cache:
         target, whole = self.root / key.folder / f"{key.modality}{suffix}", False
         try:
             mark = _mark(draft)
-            self._note(target, {"bytes": mark[1], "sha256": sha256})  # first: a record alone does no harm
+            self._note(
+                target, {"bytes": mark[1], "sha256": sha256, "place": place}
+            )  # first: a record alone does no harm
             with self._lock:
                 draft.replace(target)
                 self._trusted[target] = mark
@@ -133,8 +143,19 @@ class Cache:
         """Images whose transfer broke off or runs now, sorted likewise."""
         return tuple(sorted(parts(self.root), key=lambda e: (e.source, e.case_id, e.modality)))
 
+    def records(self) -> tuple[CacheEntry, ...]:
+        """What makes the lists of cases, one entry for each commit, sorted likewise."""
+        return tuple(sorted(records(self.root), key=lambda e: e.source))
+
+    def use_records(self, user: object, folder: Path) -> None:
+        """Spare the records of a commit from eviction, not from `clear`, for as long as the user lives."""
+        with self._lock:
+            self._users[user] = folder
+        with suppress(OSError):
+            os.utime(folder)
+
     def total_bytes(self) -> int:
-        """Bytes of all entries, unfinished ones too."""
+        """Bytes of all entries, unfinished ones and records too."""
         return sum(entry.bytes for entry in self._all())
 
     def room(self) -> int | None:
@@ -142,11 +163,12 @@ class Cache:
         return self._room() if self._room is not None else None
 
     def clear(self, keep: frozenset[Path] = frozenset()) -> int:
-        """Remove all entries but those in `keep` and those in use by any process. Returns the bytes freed."""
+        """Remove all entries but those in `keep` and the images in use by any process. Returns the bytes freed."""
         return self._drop(entry for entry in self._all() if entry.path not in keep)
 
     def evict(self, need: int) -> int:
-        """Remove unfinished, then least recently used images until `need` bytes are freed. Returns the bytes freed."""
+        """Remove unfinished, then least recently used images, then records of commits that no source of this process
+        stands on, until `need` bytes are freed. Returns the bytes freed."""
         with self._lock:
             return self._drop(first(self._free(self._all()), need))
 
@@ -199,13 +221,15 @@ class Cache:
         return sweep(self.root, time.time() if now is None else now)
 
     def _all(self) -> tuple[CacheEntry, ...]:
-        return (*self.unfinished(), *self.entries())
+        return (*self.unfinished(), *self.entries(), *self.records())
 
     def _free(self, entries: Iterable[CacheEntry]) -> tuple[CacheEntry, ...]:
         """Those that nobody uses now."""
         return tuple(entry for entry in entries if not self._in_use(entry))
 
     def _in_use(self, entry: CacheEntry) -> bool:
+        if entry.is_records:
+            return entry.path in list(self._users.values())
         if entry.unfinished:
             with trying(self.root / lock_of(entry.path.relative_to(self.root))) as nobody:
                 return not nobody
@@ -217,6 +241,8 @@ class Cache:
         for entry in entries:
             if entry.unfinished:
                 freed += remove_part(self.root, entry.path)
+            elif entry.is_records:
+                freed += remove_records(entry.path)
             elif not self._leases.holds(entry.path):
                 with alone(entry.path) as nobody:
                     freed += self._remove(entry.path) if nobody else 0

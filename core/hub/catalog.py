@@ -18,13 +18,13 @@ from importlib import resources
 from pathlib import Path
 
 from core.case import check_case_id
-from core.errors import CaseNotFound, HubCorrupt, StrokescopeError
+from core.errors import CaseNotFound, HubCorrupt, HubTimeout, StrokescopeError
 from core.hub.client import Hub, RemoteFile
 from core.hub.footer import TAIL, Row
 from core.hub.ids import case_id_of, unique_id
 from core.hub.policy import POLL_S, stop_if
 from core.hub.ranges import Line
-from core.hub.shards import Shard, check_subject, fetch_shard, load_shard, save_shard
+from core.hub.shards import Shard, check_subject, fetch_shard, held, load_shard, save_shard
 
 THREADS = 16
 MAX_SHARDS = 4096
@@ -163,8 +163,10 @@ class Catalog:
 
         Raises:
             HubError: the first failure at once, but a corrupt shard only after all others were read, or MAX_BAD more.
+            HubTimeout: all of it takes longer than the policy's `total_s`.
             FetchCancelled, DiskFull.
         """
+        end = self._clock() + line.policy.total_s
         missing = [path for path in self.paths if self._recall(path) is None]
         bad = {path: error for path in missing if not again and (error := self._still_bad(path))}
         missing = [path for path in missing if path not in bad]
@@ -186,6 +188,8 @@ class Catalog:
                     corrupt = next(iter(failures), corrupt)
                     if corrupt is not None and count > MAX_BAD:
                         raise corrupt
+                    if waiting and self._clock() > end:
+                        raise _too_slow(line.policy.total_s, len(missing) - len(waiting), len(missing))
             finally:
                 gone.set()
                 pool.shutdown(wait=True, cancel_futures=True)
@@ -245,7 +249,7 @@ class Catalog:
 
     def _listed(self, path: str, line: Line) -> RemoteFile:
         """The file with its size, from one listing of the tree for all shards."""
-        with self._lock:
+        with held(self._lock, line.cancelled):
             if not self._files:
                 listed = self._hub.tree(self._repo, self._commit, line.traffic, line.cancelled)
                 self._files = {file.path: file for file in listed}
@@ -255,6 +259,13 @@ class Catalog:
 
     def _record(self, path: str) -> Path:
         return self._root / f"{hashlib.sha256(path.encode()).hexdigest()[:24]}.json"
+
+
+def _too_slow(seconds: float, done: int, count: int) -> HubTimeout:
+    return HubTimeout(
+        f"reading the cases took longer than {seconds:.0f} s; {done} of {count} files of the dataset were read",
+        hint="try again: what was read is kept, and the rest is asked for",
+    )
 
 
 def _failures(done: Iterable[Future[Shard]]) -> list[HubCorrupt]:

@@ -139,7 +139,7 @@ class Hub:
             if answer.status >= 400 and answer.status != 416:
                 if answer.status == 429:
                     self._quota.refuse(bucket, retry_after(answer.headers))
-                raise error_of(answer.status, answer.headers, self._has_token)
+                raise error_of(answer.status, answer.headers, self._has_token, answer.home)
             yield answer
 
     def file_url(self, file: RemoteFile) -> str:

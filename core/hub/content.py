@@ -27,6 +27,11 @@ def damaged(what: str, how: str) -> HubCorrupt:
     return HubCorrupt(f"{what} {how}", hint="try again; if it stays, report it to the dataset's owner")
 
 
+def is_packed(image: bytes | memoryview) -> bool:
+    """Whether it is a gzip, whose sums show every damaged byte."""
+    return bytes(image[:2]) == _GZIP
+
+
 class Gunzip:
     """Checks a gzip stream (CRC and length of each member) without keeping what it unpacks. Zeros may pad its end.
 

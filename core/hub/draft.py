@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import os
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from io import FileIO
 from pathlib import Path
 
 from core.errors import BadVolume, FetchCancelled, HubCorrupt, StrokescopeError
 from core.hub.cache import Cache
 from core.hub.content import Content, Promised, damaged
 from core.hub.entries import Kept, Key, sidecar
-from core.hub.part import UNSAID, Part, Promise, discard_part, note_part, part_at, remove
+from core.hub.part import UNSAID, Part, Promise, discard_part, note_part, open_part, part_at, remove
 from core.hub.shelf import KEEP_BYTES, disk_error, draft_name
 
 _READ = 65536
@@ -37,6 +37,7 @@ class Draft:
         promised: the decoded size by the image's header.
         shared: it may be gone on with by others later.
         fresh: begin anew, whatever lies there.
+        page: CRC-32 of what precedes the image in its Parquet page, and of the whole page (core.hub.page.Value).
 
     Raises:
         DiskFull, BadSettings: it cannot be written.
@@ -52,24 +53,47 @@ class Draft:
         promised: Promised | None = None,
         shared: bool = True,
         fresh: bool = True,
+        page: tuple[int, int] | None = None,
     ) -> None:
         self._cache, self._key, self._promise = cache, key, promise
         self.first, self.total, self.bytes, self.bad = first, total, 0, False
         self._what = f"{key.modality} of {key.case_id}"
         self._content = Content(self._what, promised)
         self._sha256 = hashlib.sha256()
+        self._page, self._crc = page, page[0] if page else 0
+        self._proven = False
         self._git = hashlib.sha1(f"blob {promise.size}\0".encode(), usedforsecurity=False)
         self._shared, self._noted, self._torn = shared, 0, False
         self._here = True  # neither finished nor left
         self._path = cache.root / (key.part if shared else key.folder / draft_name(key.modality))
         if fresh:
             remove(sidecar(self._path))
-        self._file = _opened(self._path, "wb" if fresh else "r+b")
+        self._file = open_part(self._path, "wb" if fresh else "r+b")
 
     @property
     def complete(self) -> bool:
         """Whether all of its bytes are here, though not yet judged as a whole."""
         return self.bytes == self.total and not self.bad
+
+    @property
+    def doubted(self) -> bool:
+        """Whether a damaged byte would not show: no checksum came with it, and nobody has compared it yet."""
+        return not self._vouched and not self._proven
+
+    def prove(self, sha256: str) -> None:
+        """Hold what is here against the sum of the same bytes, fetched another time.
+
+        Raises:
+            HubCorrupt: they differ; which of the two is wrong nobody knows.
+        """
+        if self._sha256.hexdigest() != sha256:
+            self.bad = True
+            raise damaged(self._what, "came differently when it was fetched again")
+        self._proven = True
+
+    def trust(self) -> None:
+        """Whoever writes it has checked it already."""
+        self._proven = True
 
     def write(self, data: bytes | memoryview) -> None:
         """Append the next bytes.
@@ -129,6 +153,8 @@ class Draft:
             known = ((promise.size, self.bytes), (self.total, self.bytes), (promise.sha256, sha256))
             if any(said not in (None, found) for said, found in (*known, (promise.git_oid, self._git.hexdigest()))):
                 raise damaged(self._what, "is not the file that the Hub lists")
+            if self._page and self._crc != self._page[1]:
+                raise damaged(self._what, "does not have the checksum that came with it")
             self._sync()
             check(self._path)
         except HubCorrupt:
@@ -137,7 +163,9 @@ class Draft:
         except BadVolume as error:
             self.bad = True
             raise damaged(self._what, f"is no image that can be read: {error}") from None
-        kept = self._cache.keep(self._key, self._path, ".nii.gz" if self._content.packed else ".nii", sha256)
+        kept = self._cache.keep(
+            self._key, self._path, ".nii.gz" if self._content.packed else ".nii", sha256, promise.place
+        )
         self._here = False
         remove(sidecar(self._path))
         return kept
@@ -166,7 +194,8 @@ class Draft:
     @property
     def _vouched(self) -> bool:
         """Whether a damaged byte would show at the end at the latest."""
-        return self._content.packed or self._promise.sha256 is not None or self._promise.git_oid is not None
+        sums = (self._promise.sha256, self._promise.git_oid, self._page)
+        return self._content.packed or any(one is not None for one in sums)
 
     def _judge(self, data: bytes | memoryview) -> None:
         try:
@@ -177,13 +206,16 @@ class Draft:
             self.bad = True
             raise
         self._sha256.update(data)
+        if self._page:
+            self._crc = zlib.crc32(data, self._crc)
         if self._promise.git_oid:
             self._git.update(data)
         self.bytes += len(data)
 
     def _note(self) -> None:
         self._noted = self.bytes
-        note_part(self._path, Part(self._promise, self.first, self.total, self.bytes, self._sha256.hexdigest()))
+        sha256 = self._sha256.hexdigest()
+        note_part(self._path, Part(self._promise, self.first, self.total, self.bytes, sha256, self._page))
 
     def _sync(self) -> None:
         """Bring the bytes to the disk, and make sure that it is these that lie at the path."""
@@ -210,10 +242,10 @@ def resume(
     """
     path = cache.root / key.part
     part = part_at(path)
-    if part is None or part.promise != promise:
+    if part is None or part.chunk or part.promise != promise:
         discard_part(path)
         return None
-    draft = Draft(cache, key, promise, part.first, part.total, promised, fresh=False)
+    draft = Draft(cache, key, promise, part.first, part.total, promised, fresh=False, page=part.page)
     try:
         draft.read_through(part.summed, part.sha256, seen)
     except FetchCancelled:
@@ -223,15 +255,3 @@ def resume(
         draft.discard()
         raise
     return draft
-
-
-def _opened(path: Path, mode: str) -> FileIO:
-    """The file, in a folder that another thread may just be removing because it was empty."""
-    for attempt in range(3):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            return FileIO(path, mode)
-        except OSError as error:
-            if not isinstance(error, FileNotFoundError | FileExistsError) or attempt == 2:
-                raise disk_error(error) from None
-    raise AssertionError

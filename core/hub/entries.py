@@ -6,6 +6,7 @@
     images/<owner>--<name>/<commit>/<case>/.part-<modality>.json      what it is a part of
     derived/<key>/<name>.nii.gz                                       made of an image, such as one time point
     sample/<version>/<case>/<modality>.nii.gz                         the synthetic cohort
+    footers/<owner>--<name>/<commit>/                                 records of that commit: footers, tree, headers
     locks/<digest>.lock                                               held by who writes an unfinished image
 
 An image without its record does not exist. Looks only: writes and removes nothing.
@@ -27,6 +28,7 @@ from core.hub.shelf import DRAFT_PREFIX, read_record
 
 LOCKS = "locks"  # the folder of the lock files
 SUFFIXES = (".nii.gz", ".nii")
+_RECORDS = "records "
 _MODALITY = re.compile(r"[a-z0-9][a-z0-9_]{0,39}")
 
 
@@ -35,7 +37,8 @@ class CacheEntry:
     """One file on disk.
 
     Attributes:
-        source: `hub:owner/name@commit`, "sample", or "derived" for what was made of an image.
+        source: `hub:owner/name@commit`, "sample", "derived" for what was made of an image, or
+            "records owner/name@commit" for all that makes the list of cases of one commit: there `path` is a folder.
         bytes: on disk now.
         last_used: seconds since the epoch; for an unfinished one when it was last written to.
         unfinished: a transfer that broke off, or that runs now.
@@ -48,6 +51,11 @@ class CacheEntry:
     bytes: int
     last_used: float
     unfinished: bool = False
+
+    @property
+    def is_records(self) -> bool:
+        """Whether it is the records of one commit, and no image."""
+        return self.source.startswith(_RECORDS)
 
 
 @dataclass(frozen=True)
@@ -113,6 +121,13 @@ def record_of(path: Path) -> tuple[int, str] | None:
     return (size, sha256) if isinstance(size, int) and isinstance(sha256, str) else None
 
 
+def place_of(path: Path) -> str:
+    """Where on the Hub an image came from, by its record; "" if it does not say."""
+    record = read_record(sidecar(path))
+    place = record.get("place") if isinstance(record, dict) else None
+    return place if isinstance(place, str) else ""
+
+
 def modality_of(name: str) -> str | None:
     """The modality that an image's file name says; None for any other file."""
     found = next((name.removesuffix(s) for s in SUFFIXES if name.endswith(s)), "")
@@ -157,6 +172,16 @@ def derived(root: Path) -> Iterator[CacheEntry]:
     for path in files(root / "derived"):
         if path.name.endswith(SUFFIXES) and not path.name.startswith("."):
             yield CacheEntry("derived", path.parent.name, path.name.partition(".")[0], path, *size_and_time(path))
+
+
+def records(root: Path) -> Iterator[CacheEntry]:
+    """The records of every commit: one entry for each, used last when its folder was touched last."""
+    for folder in sorted((root / "footers").glob("*/*")):
+        if is_commit(folder.name):
+            found = [size_and_time(path)[0] for path in files(folder)]
+            source = f"{_RECORDS}{folder.parent.name.replace('--', '/', 1)}@{folder.name}"
+            if found:
+                yield CacheEntry(source, "all cases", "list", folder, sum(found), size_and_time(folder)[1])
 
 
 def files(top: Path, depth: int | None = None) -> Iterator[Path]:

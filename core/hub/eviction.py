@@ -61,7 +61,7 @@ def slack(holds: int) -> int:
 
 def first(entries: Sequence[CacheEntry], need: int) -> tuple[CacheEntry, ...]:
     """The first to go, as many as hold `need` bytes, or all: unfinished ones, then the least recently used, then
-    the synthetic cohort."""
+    the records of commits, without which a list of cases must be read again, then the synthetic cohort."""
     chosen: list[CacheEntry] = []
     for entry in sorted(entries, key=_turn):
         if need <= 0:
@@ -72,13 +72,14 @@ def first(entries: Sequence[CacheEntry], need: int) -> tuple[CacheEntry, ...]:
 
 
 def _turn(entry: CacheEntry) -> tuple[int, float, str]:
-    rank = 0 if entry.unfinished else 2 if entry.source == "sample" else 1
+    rank = 0 if entry.unfinished else 3 if entry.source == "sample" else 2 if entry.is_records else 1
     return rank, entry.last_used, str(entry.path)
 
 
 def idle(entries: Sequence[CacheEntry], now: float) -> tuple[CacheEntry, ...]:
     """Those that work in the background may let go."""
-    return tuple(entry for entry in entries if entry.source != "sample" and now - entry.last_used > IDLE_S)
+    images = (entry for entry in entries if entry.source != "sample" and not entry.is_records)
+    return tuple(entry for entry in images if now - entry.last_used > IDLE_S)
 
 
 def refusal(found: Plan, background: bool = False) -> DiskFull:

@@ -21,10 +21,11 @@ from core.hub.cache import Cache
 from core.hub.content import Promised
 from core.hub.draft import Check
 from core.hub.entries import Kept, Key
+from core.hub.growth import Growth
 from core.hub.job import Job, Pull, Report, Spare, Transfer
 from core.hub.locks import lock
 from core.hub.part import discard_part, part_bytes
-from core.hub.policy import POLL_S, Cancelled, stop_if
+from core.hub.policy import POLL_S, TRANSFER, Cancelled, stop_if
 from core.hub.turns import FRONT, Turn, Turns
 
 ELSEWHERE = "another process is fetching it"
@@ -46,14 +47,21 @@ class Fetcher:
         promised: the decoded size by an image's first decoded bytes (core.imaging.nifti.promised_bytes), so that a
             gzip bomb is stopped there; None: not asked.
         turns: the places of this process.
+        patience_s: seconds without any progress after which another process that fetches an image is not waited for.
     """
 
     def __init__(
-        self, cache: Cache, check: Check, promised: Promised | None = None, turns: Turns | None = None
+        self,
+        cache: Cache,
+        check: Check,
+        promised: Promised | None = None,
+        turns: Turns | None = None,
+        patience_s: float = TRANSFER.patience_s,
     ) -> None:
         self.cache = cache
         self.turns = turns or Turns()
         self._judge = Judge(check, promised)
+        self._patience_s = patience_s
         self._running: dict[Key, Transfer] = {}
         self._lock = threading.Lock()
 
@@ -70,28 +78,33 @@ class Fetcher:
 
         A background fetch (`turn`) stops by FetchCancelled as soon as a foreground transfer runs or waits, unless that
         one waits for the very same image; it keeps what it has. It begins only while the Hub has requests to `spare`.
+        Until it returns, nobody evicts what it has found or finished.
 
         Raises:
             HubError, DiskFull, BadSettings, FetchCancelled.
         """
         job = Job(wants, pull, report, cancelled, turn, spare)
-        while missing := {name: want for name, want in wants.items() if name not in job.files}:
-            stop_if(cancelled)
-            theirs = self._claim(job, missing)
-            failure: StrokescopeError | None = FetchCancelled("the transfer broke off", hint="try again")
-            try:
-                try:
-                    self._serve(job, {name: wants[name] for name in job.own})
-                    failure = None
-                except StrokescopeError as error:
-                    failure = error
-                    raise
-                finally:
-                    self._settle(job, failure)
-                self._watch(job, theirs)
-            finally:
-                self._leave(job, theirs)
+        with job.held:
+            while missing := {name: want for name, want in wants.items() if name not in job.files}:
+                stop_if(cancelled)
+                self._round(job, missing)
         return Outcome(job.files, job.transferred)
+
+    def _round(self, job: Job, missing: Mapping[str, Want]) -> None:
+        """Serve what nobody fetches yet, and then wait for what others do."""
+        theirs = self._claim(job, missing)
+        failure: StrokescopeError = FetchCancelled("the transfer broke off", hint="try again")
+        try:
+            try:
+                self._serve(job, {name: missing[name] for name in job.own})
+            except StrokescopeError as error:
+                failure = error
+                raise
+            finally:
+                self._settle(job, failure)
+            self._watch(job, theirs)
+        finally:
+            self._leave(job, theirs)
 
     def welcome(self, turn: Turn, spare: Spare) -> None:
         """Raise FetchCancelled if the turn is a background one and not welcome now.
@@ -120,7 +133,8 @@ class Fetcher:
             for transfer in theirs.values():
                 transfer.fronts -= not job.turn.background
 
-    def _settle(self, job: Job, error: StrokescopeError | None) -> None:
+    def _settle(self, job: Job, error: StrokescopeError) -> None:
+        """Tell those who watch what became of the job's own; the error is that of those which are not here."""
         if job.turn.background and isinstance(error, DiskFull):
             error = _yielded()  # who watches may take more room than it
         with self._lock:
@@ -145,25 +159,39 @@ class Fetcher:
             return job.cancelled()
 
         with ExitStack() as held:
-            shared = set()
-            for name in sorted(todo, key=lambda n: todo[n].key.lock):  # one order for all, or two wait for each other
-                path = self.cache.root / todo[name].key.lock
-                if held.enter_context(lock(path, give_up, lambda: self._elsewhere(job, todo))):
-                    shared.add(name)
+            shared = self._locked(job, todo, give_up, held)
             todo = self._look(job, todo)
             if todo:
-                job.bytes.update(self._parts(todo))
+                parts = self._parts(todo)
+                job.bytes.update({name: parts[name] if name in shared else 0 for name in todo})
                 place = self.turns.place(job.turn, give_up, lambda n: job.tell(_before(n)), job.promoted)
                 held.enter_context(place)
                 job.tell("")
                 self._transfer(job, todo, shared, give_up)
 
+    def _locked(self, job: Job, wants: Mapping[str, Want], cancelled: Cancelled, held: ExitStack) -> set[str]:
+        """Names whose locks are ours until `held` ends: all but those of whom nothing moves, and where there are none.
+
+        Who holds a lock and neither writes nor ends may be stopped for good: the image is then transferred beside it.
+        """
+        growth = Growth(self.cache.root / want.key.folder for want in wants.values())
+
+        def hopeless() -> bool:
+            return growth.still_for() >= self._patience_s
+
+        shared = set()
+        for name in sorted(wants, key=lambda n: wants[n].key.lock):  # one order for all, or two wait for each other
+            path = self.cache.root / wants[name].key.lock
+            if held.enter_context(lock(path, cancelled, lambda: self._elsewhere(job, wants), hopeless)):
+                shared.add(name)
+        return shared
+
     def _look(self, job: Job, wants: Mapping[str, Want]) -> dict[str, Want]:
         """Add what the cache has to the job's files; returns the rest."""
         for name, want in wants.items():
-            kept = self.cache.find(want.key)
+            kept = self.cache.find(want.key, want.promise.place)
             if kept is not None:
-                job.files[name] = kept
+                job.add(name, kept, self.cache)
         return {name: want for name, want in wants.items() if name not in job.files}
 
     def _elsewhere(self, job: Job, wants: Mapping[str, Want]) -> None:
@@ -222,7 +250,7 @@ class Fetcher:
             for name in todo:
                 try:
                     if failed is None or name in attempt.complete():
-                        job.files[name] = attempt.finish(name)
+                        job.add(name, attempt.finish(name), self.cache)
                 except HubCorrupt as error:
                     failed = failed or error
         finally:
@@ -243,7 +271,7 @@ class Fetcher:
                 job.bytes.update({n: t.bytes for n, t in theirs.items()})
                 job.tell(transfer.note)
             if transfer.error is None:
-                job.files[name] = transfer.kept
+                job.add(name, transfer.kept, self.cache)
             elif not isinstance(transfer.error, FetchCancelled):
                 raise transfer.error
 

@@ -18,7 +18,7 @@ from core.hub.schema import BYTE_ARRAY, Leaf, read_leaves
 from core.hub.thrift import Fields, Odd, Short, items, number, read_struct, structs, substruct, text
 
 TAIL = 32768  # bytes that hold most footers (8–22 KB for one ISLES'24 shard)
-MAX_FOOTER = 8 * 2**20  # read and parsed in a few seconds at worst
+MAX_FOOTER = 8 * 2**20  # of which `thrift` reads MAX_VALUES at most
 MAX_ROWS = 100_000  # of one file
 MAX_TEXT = 200  # characters of a scalar; a longer one is no id and no clinical value
 MAGIC = b"PAR1"

@@ -1,27 +1,26 @@
 """Images: the images of one row of a Parquet file, from the Hub into drafts.
 
 The common case (one uncompressed value per chunk) is split out of one ranged GET for neighbouring columns while it
-arrives, and goes on where an earlier transfer stopped; everything else is spooled to disk, read by pyarrow, and begins
-anew each time. Does not decide where files live (fetch, cache).
+arrives; everything else is spooled to disk as the chunk it comes in, and read from there. Both go on where an earlier
+transfer stopped. Does not decide where files live (fetch, cache).
 """
 
 from __future__ import annotations
 
-import mmap
-import tempfile
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import IO, Protocol
+from typing import Protocol
 
+from core.errors import HubCorrupt
 from core.hub.attempt import Attempt
 from core.hub.client import RemoteFile
 from core.hub.columns import read_image
+from core.hub.content import is_packed
 from core.hub.draft import Draft
 from core.hub.footer import Image, Row
-from core.hub.page import HEAD_LIMIT, find_value
+from core.hub.page import HEAD_LIMIT, find_value, is_summed
+from core.hub.proof import prove_chunk, prove_draft
 from core.hub.ranges import Line, copy_range, wrong
 from core.hub.shards import Shard
-from core.hub.shelf import disk_error
 
 _WASTE = 0.02  # of the bytes wanted: gaps that may be fetched to save a request
 _STEP = 2**20
@@ -63,30 +62,31 @@ def pull_images(
     row: Row,
     images: Mapping[str, Image],
     attempt: Attempt,
-    spool_dir: Path,
 ) -> None:
     """Fetch the images' missing bytes into drafts, one for each image that is there; a null opens no draft.
 
     Args:
         file: the shard on the Hub, with its size.
         row, images: the row, and those of its images that are wanted, by modality.
-        spool_dir: where column chunks may lie for a moment, in files without a name.
 
     Raises:
         HubError, FetchCancelled, DiskFull, BadSettings.
     """
     line = attempt.line(line)
-    readers = {name: _Reader(name, image, attempt) for name, image in images.items() if image.plain}
-    rest = [name for name in images if name not in readers]
+    rest = [name for name, image in images.items() if not image.plain or attempt.spooled(name)]
+    readers = {name: _Reader(name, image, attempt) for name, image in images.items() if name not in rest}
     missing = {name: reader for name, reader in readers.items() if reader.start < reader.stop}
     for group in plan(missing):
         splitter = Splitter([missing[name] for name in group])
         copy_range(line, file, missing[group[0]].start, missing[group[-1]].stop, splitter.feed)
         rest += splitter.odd()
+    for reader in readers.values():
+        reader.prove(line, file)
     for name in rest:
-        value = _read_odd(line, file, shard, row, name, images[name], attempt, spool_dir)
+        value = _read_odd(line, file, shard, row, name, images[name], attempt)
         if value is not None:
-            draft = attempt.open(name, lasting=False)
+            draft = attempt.open(name, total=len(value), lasting=False)
+            draft.trust()
             for at in range(0, len(value), _STEP):
                 draft.write(value[at : at + _STEP])
 
@@ -140,49 +140,39 @@ class _Reader:
                 self._begin(chunk)
         self._attempt.reached(self.name, self._seen)
 
+    def prove(self, line: Line, file: RemoteFile) -> None:
+        """See to it that something vouches for the value."""
+        if self._draft is not None:
+            prove_draft(line, file, self._draft, self._attempt)
+
     def _begin(self, chunk: int) -> None:
         value = find_value(self._head, chunk, self._image.levels)
         if value is not None:
             first, total = self._image.start + value.start, value.stop - value.start
-            self._draft = self._attempt.open(self.name, first, total)
+            self._draft = self._attempt.open(self.name, first, total, page=value.page)
             self._draft.write(memoryview(self._head)[value.start :])
 
 
 def _read_odd(
-    line: Line,
-    file: RemoteFile,
-    shard: Shard,
-    row: Row,
-    name: str,
-    image: Image,
-    attempt: Attempt,
-    spool_dir: Path,
+    line: Line, file: RemoteFile, shard: Shard, row: Row, name: str, image: Image, attempt: Attempt
 ) -> memoryview | None:
     """One image through a spooled copy of its column chunk; None for a null."""
-    size = image.stop - image.start
-    if size == 0:
+    if image.stop == image.start:
         raise wrong(file, "holds an empty column")
-    with _spool(spool_dir) as spool:
+    spool = attempt.spool(name, image.start, image.stop)
 
-        def sink(data: bytes) -> None:
-            try:
-                spool.write(data)
-                attempt.reached(name, spool.tell())
-            except OSError as error:
-                raise disk_error(error) from None
+    def sink(data: bytes) -> None:
+        spool.write(data)
+        attempt.reached(name, spool.bytes)
 
-        copy_range(line, file, image.start, image.stop, sink)
-        try:
-            spool.flush()
-        except OSError as error:
-            raise disk_error(error) from None
-        with mmap.mmap(spool.fileno(), size, access=mmap.ACCESS_READ) as chunk, memoryview(chunk) as view:
-            return read_image(shard.size, shard.footer, row, image, [(image.start, view)])
-
-
-def _spool(folder: Path) -> IO[bytes]:
+    if image.start + spool.bytes < image.stop:
+        copy_range(line, file, image.start + spool.bytes, image.stop, sink)
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        return tempfile.TemporaryFile(dir=folder)
-    except OSError as error:
-        raise disk_error(error) from None
+        with spool.mapped() as view:
+            value = read_image(shard.size, shard.footer, row, image, [(image.start, view)])
+            if value is not None and not is_packed(value) and not is_summed(view):
+                prove_chunk(line, file, image.start, view, attempt)
+            return value
+    except HubCorrupt:
+        spool.bad = True
+        raise

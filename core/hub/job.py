@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from core.errors import StrokescopeError
 from core.hub.attempt import Attempt, Want
+from core.hub.cache import Cache
 from core.hub.entries import Kept
 from core.hub.policy import Cancelled
 from core.hub.turns import Turn
@@ -34,7 +36,11 @@ class Transfer:
 
 @dataclass
 class Job:
-    """One fetch: what it wants, for whom, and how far it is."""
+    """One fetch: what it wants, for whom, and how far it is.
+
+    Attributes:
+        held: leases on its files, so that it does not evict for one image what it answers with another; to be closed.
+    """
 
     wants: Mapping[str, Want]
     pull: Pull
@@ -47,6 +53,12 @@ class Job:
     own: dict[str, Transfer] = field(default_factory=dict)
     transferred: bool = False
     note: str = ""
+    held: ExitStack = field(default_factory=ExitStack)
+
+    def add(self, name: str, kept: Kept | None, cache: Cache) -> None:
+        """An image is here, or known to be a null; one that somebody removes at this very moment is not added."""
+        if kept is None or self.held.enter_context(cache.lease([kept.path])):
+            self.files[name] = kept
 
     def promoted(self) -> bool:
         """Whether a foreground fetch waits for what this one transfers."""

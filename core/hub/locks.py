@@ -20,11 +20,17 @@ _TAKEN = frozenset({errno.EWOULDBLOCK, errno.EAGAIN, errno.EACCES})
 
 
 @contextmanager
-def lock(path: Path, cancelled: Cancelled, waiting: Callable[[], None] = lambda: None) -> Iterator[bool]:
-    """Hold the lock inside the block; False where the file system has no locks, so that nobody is kept out.
+def lock(
+    path: Path,
+    cancelled: Cancelled,
+    waiting: Callable[[], None] = lambda: None,
+    hopeless: Callable[[], bool] = lambda: False,
+) -> Iterator[bool]:
+    """Hold the lock inside the block; False where nobody is kept out: the file system has no locks, or it is hopeless.
 
     Args:
         waiting: called about ten times a second while another one holds it.
+        hopeless: asked as often, whether to go on without the lock; the other one may still hold it and work.
 
     Raises:
         FetchCancelled: the user stopped while another one held it.
@@ -35,6 +41,8 @@ def lock(path: Path, cancelled: Cancelled, waiting: Callable[[], None] = lambda:
             break
         waiting()
         stop_if(cancelled)
+        if hopeless():
+            break
         time.sleep(POLL_S / 2)
     try:
         yield handle is not None

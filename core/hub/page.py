@@ -2,12 +2,13 @@
 
 Reads the head of a chunk that holds one PLAIN, uncompressed byte string, as `datasets` writes an image: a page header,
 definition levels, four bytes of length, the value. Anything else is answered with None and left to pyarrow (`columns`),
-after a look at the sizes in its page headers.
+after a look at the sizes and the checksums in its page headers.
 Source: apache/parquet-format, parquet.thrift (PageHeader) and Encodings.md.
 """
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -23,10 +24,17 @@ PLAIN, RLE = 0, 3
 
 @dataclass(frozen=True)
 class Value:
-    """Where the value lies in its chunk: bytes start..stop (exclusive)."""
+    """Where the value lies in its chunk, and what vouches for it.
+
+    Attributes:
+        start, stop: its bytes (stop exclusive).
+        page: the CRC-32 of the page's bytes before the value, and the one that its header gives for all of it; None
+            without one.
+    """
 
     start: int
     stop: int
+    page: tuple[int, int] | None = None
 
 
 def find_value(head: bytes, chunk_bytes: int, has_levels: bool) -> Value | None:
@@ -57,7 +65,10 @@ def place_value(head: bytes, chunk_bytes: int, has_levels: bool) -> Value | None
         length = _little(head, start)
     except Odd:
         return None
-    return Value(start + 4, chunk_bytes) if start + 4 + length == chunk_bytes else None
+    if start + 4 + length != chunk_bytes:
+        return None
+    said = crc_of(header)
+    return Value(start + 4, chunk_bytes, None if said is None else (zlib.crc32(head[at : start + 4]), said))
 
 
 @dataclass(frozen=True)
@@ -102,13 +113,31 @@ def pages_of(chunk: bytes | memoryview) -> Iterator[Page]:
 
 
 def walk_pages(chunk: bytes | memoryview) -> Pages:
-    """What the pages of a whole chunk unpack to, without unpacking one. Raises as `pages_of`."""
+    """What the pages of a whole chunk unpack to, without unpacking one.
+
+    Raises:
+        Odd, Short: as `pages_of`; Odd also for a page that is not what its checksum says.
+    """
     total = largest = dictionary = 0
     for page in pages_of(chunk):
+        said = crc_of(page.header)
+        if said is not None and zlib.crc32(chunk[page.start : page.stop]) != said:
+            raise Odd
         total, largest = total + page.unpacked, max(largest, page.unpacked)
         if number(page.header, 1) == DICTIONARY_PAGE:
             dictionary = max(dictionary, page.unpacked)
     return Pages(total, largest, dictionary)
+
+
+def is_summed(chunk: bytes | memoryview) -> bool:
+    """Whether every page of a whole chunk comes with a checksum. Raises as `pages_of`."""
+    return all(crc_of(page.header) is not None for page in pages_of(chunk))
+
+
+def crc_of(header: Fields) -> int | None:
+    """The CRC-32 of the page's body as it lies in the file; None where its writer gave none."""
+    said = header.get(4)
+    return said & 0xFFFFFFFF if isinstance(said, int) and not isinstance(said, bool) else None
 
 
 def _header_at(chunk: bytes | memoryview, at: int) -> tuple[Fields, int]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.errors import FetchCancelled, HubTimeout
 
@@ -51,6 +51,10 @@ class Policy:
     pause_s: float = 0.25
     slowest_rate: float = 20_000.0
     pace: int = 1024
+
+    def after(self, spent_s: float) -> Policy:
+        """The same with less patience: of one for several calls, earlier ones took so many seconds."""
+        return replace(self, patience_s=max(0.0, self.patience_s - spent_s))
 
 
 CONTROL = Policy(connect_s=2.5, first_byte_s=3.0, stall_s=3.0, patience_s=4.5, total_s=4.5, attempts=3)

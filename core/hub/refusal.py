@@ -17,11 +17,19 @@ def limited(wait: float, has_token: bool) -> HubRateLimited:
     return HubRateLimited("the Hub allows no more requests just now", hint=hint, retry_after_s=wait)
 
 
-def error_of(status: int, headers: Mapping[str, str], has_token: bool) -> HubError:
-    """The error for a response of status 400 or more."""
+def error_of(status: int, headers: Mapping[str, str], has_token: bool, home: bool = True) -> HubError:
+    """The error for a response of status 400 or more.
+
+    Args:
+        home: the endpoint itself answers. Where it redirects to knows nothing of datasets and tokens: there a "no" is
+            about that address, which expires, and the endpoint gives a new one when it is asked again.
+    """
     code = headers.get("x-error-code", "")
     if status == 429:
         return limited(retry_after(headers), has_token)
+    if not home and not code and status < 500:
+        said = f"the server that keeps the Hub's files refused the request ({status})"
+        return HubServerError(said, hint="try again in a minute")
     if status in (401, 403) or code == "GatedRepo":
         known = code != "RepoNotFound"
         what = "the dataset is gated or private" if known else "the dataset does not exist or is private"

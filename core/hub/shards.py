@@ -9,6 +9,8 @@ import base64
 import dataclasses
 import threading
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from core.errors import HubCorrupt
 from core.hub.client import RemoteFile
 from core.hub.columns import Segment, complete_rows
 from core.hub.footer import MAX_FOOTER, TAIL, Image, Row, Unread, footer_start, parse_footer
+from core.hub.policy import POLL_S, Cancelled, stop_if
 from core.hub.ranges import MAX_READ, Line, read_range, read_tail, wrong
 from core.hub.shelf import keep_record, read_record
 
@@ -55,13 +58,25 @@ def fetch_shard(line: Line, file: RemoteFile) -> Shard | None:
     file = dataclasses.replace(file, size=size)
     start, have = footer_start(tail, size), size - len(tail)
     data = read_range(line, file, start, have) + tail if start < have else tail[start - have :]
-    with _PARSING:
+    with held(_PARSING, line.cancelled):
         footer = parse_footer(data, size)
     if not footer.unread:
         return Shard(file.path, size, footer.rows, data)
     segments = [(have, memoryview(tail)), *_fetch_chunks(line, file, footer.unread, have)]
-    with _PARSING:
+    with held(_PARSING, line.cancelled):
         return Shard(file.path, size, complete_rows(size, data, footer, segments), data)
+
+
+@contextmanager
+def held(lock: threading.Lock, cancelled: Cancelled) -> Iterator[None]:
+    """The lock, waited for as long as nobody stops. Raises FetchCancelled."""
+    while not lock.acquire(timeout=POLL_S):
+        stop_if(cancelled)
+    try:
+        stop_if(cancelled)
+        yield
+    finally:
+        lock.release()
 
 
 def _fetch_chunks(line: Line, file: RemoteFile, chunks: tuple[Unread, ...], have: int) -> list[Segment]:

@@ -53,6 +53,20 @@ def remove_part(root: Path, part: Path) -> int:
     return freed
 
 
+def remove_records(folder: Path) -> int:
+    """Remove the records of one commit; those written meanwhile may stay. Returns the bytes that this freed."""
+    freed = 0
+    for here, _, names in os.walk(folder, topdown=False):
+        for path in (Path(here, name) for name in names):
+            size, _ = size_and_time(path)
+            with suppress(OSError):
+                path.unlink()
+                freed += size
+        with suppress(OSError):  # not empty
+            Path(here).rmdir()
+    return freed
+
+
 def _swept(root: Path, path: Path, now: float) -> bool:
     """Remove the file if it is an orphan; whether it was."""
     part = _part_beside(path)

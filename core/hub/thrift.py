@@ -11,7 +11,7 @@ Fields = dict[int, object]
 
 _STOP, _TRUE, _FALSE, _BYTE, _I16, _I32, _I64, _DOUBLE, _BINARY, _LIST, _SET, _MAP, _STRUCT = range(13)
 _MAX_DEPTH = 12
-MAX_VALUES = 1_500_000  # of one struct: far above the footer of a thousand row groups of thirty columns
+MAX_VALUES = 400_000  # of one struct, read in half a second: a footer of 300 row groups of 30 columns, about 1 MB
 
 
 class Short(Exception):
@@ -125,7 +125,7 @@ class _Reader:
         count, kind = head >> 4, head & 0x0F
         if count == 15:
             count = self.varint()
-        if depth > _MAX_DEPTH or count > len(self.data) - self.at:  # each element takes a byte at least
+        if depth > _MAX_DEPTH or count > min(self.left, len(self.data) - self.at):  # each takes a byte at least
             raise Odd
         if kind in (_TRUE, _FALSE):
             kind = _BYTE

@@ -1,12 +1,14 @@
 """Wire: one GET on the network, as a stream that can be left at any moment.
 
 Each request runs in a short-lived thread that only reads and queues; whoever asked waits on the queue with its own
-clock, so a name server that hangs, a server that stalls and a user who cancels are all seen in time. Follows redirects
-itself: the token goes to the endpoint's own origin and nowhere else. Does not retry and knows nothing of the Hub's API.
+clock, so a name server that hangs, a server that stalls and a user who cancels are all seen in time; a request that
+was left gives its thread and its connection back at once, whatever its server does. Follows redirects itself: the token
+goes to the endpoint's own origin and nowhere else. Does not retry and knows nothing of the Hub's API.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import queue
 import ssl
@@ -23,6 +25,7 @@ import httpx2
 
 from core.errors import BadSettings, HubError, HubOffline, HubServerError
 from core.hub.policy import POLL_S, Cancelled, Patience, Policy, stop_if, timed_out
+from core.hub.sockets import Readers, watch
 
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _MAX_HOPS = 5
@@ -47,11 +50,18 @@ class Traffic:
 
 @dataclass(frozen=True)
 class Answer:
-    """A response whose body is still coming. Header names are lower case. `chunks` can be read once."""
+    """A response whose body is still coming.
+
+    Attributes:
+        headers: names in lower case.
+        chunks: the body; can be read once.
+        home: it is the endpoint's own, not of where that redirected to.
+    """
 
     status: int
     headers: Mapping[str, str]
     chunks: Iterator[bytes]
+    home: bool = True
 
 
 Hear = Callable[[str, Mapping[str, str]], None]  # the address asked, the answer's headers in lower case
@@ -104,6 +114,8 @@ class Wire:
         self._client = httpx2.Client(
             headers=dict(headers), cookies=no_cookies, limits=limits, follow_redirects=False, verify=_trusted()
         )
+        self._readers = Readers()
+        watch(self._client, self._readers)
         self._finalizer = weakref.finalize(self, self._client.close)
 
     def close(self) -> None:
@@ -122,6 +134,8 @@ class Wire:
         """
         patience.begin_attempt()
         stop_if(cancelled)
+        if patience.call_left() <= 0:
+            raise timed_out("this request")
         items = _Leaver()
         args = (url, dict(headers), patience.policy, traffic, items)
         threading.Thread(target=self._produce, args=args, name="hub-get", daemon=True).start()
@@ -130,14 +144,18 @@ class Wire:
             if not isinstance(head, Answer):
                 raise HubServerError("the Hub closed the connection without an answer", hint="try again")
             patience.head_came()
-            yield Answer(head.status, head.headers, _chunks(items, patience, cancelled))
+            yield dataclasses.replace(head, chunks=_chunks(items, patience, cancelled))
         finally:
             items.left.set()
 
     def _produce(self, url: str, headers: dict[str, str], policy: Policy, traffic: Traffic, items: _Leaver) -> None:
         try:
-            with self._follow(url, headers, policy, traffic, items.left.is_set) as response:
-                items.offer(Answer(response.status_code, _lower(response.headers), iter(())))
+            left = items.left.is_set
+            with (
+                self._readers.reading(left),
+                self._follow(url, headers, policy, traffic, left) as (response, home),
+            ):
+                items.offer(Answer(response.status_code, _lower(response.headers), iter(()), home))
                 for chunk in response.iter_raw():
                     traffic.add(bytes=len(chunk))
                     if not items.offer(chunk):
@@ -151,7 +169,7 @@ class Wire:
     @contextmanager
     def _follow(
         self, url: str, headers: dict[str, str], policy: Policy, traffic: Traffic, left: Callable[[], bool]
-    ) -> Iterator[httpx2.Response]:
+    ) -> Iterator[tuple[httpx2.Response, bool]]:
         timeout = httpx2.Timeout(policy.stall_s, connect=policy.connect_s)
         for _ in range(_MAX_HOPS):
             address = self._checked(url)
@@ -165,7 +183,7 @@ class Wire:
                     self._hear(str(address), _lower(response.headers))
                 location = response.headers.get("location")
                 if response.status_code not in _REDIRECTS or not location:
-                    yield response
+                    yield response, home
                     return
                 if int(response.headers.get("content-length") or _SMALL_BODY + 1) <= _SMALL_BODY:
                     for _chunk in response.iter_raw():

@@ -26,6 +26,7 @@ class HubDataset:
         self._follows = "main"
         self._note_newest: Callable[[str], None] = lambda commit: None
         self._records = fetcher.cache.root / "footers" / repo.replace("/", "--") / commit
+        fetcher.cache.use_records(self, self._records)
         self._headers = Headers(self._records / "heads")
 
     @property

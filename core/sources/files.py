@@ -60,7 +60,7 @@ class HubFilesSource(HubDataset):
         self._cases: Mapping[str, Mapping[str, RemoteFile]] = group(files)
         self._participants = Participants(find_table(files), self._records / "participants.json")
 
-    def listing(self) -> Listing:
+    def listing(self, cancelled: Cancelled = never) -> Listing:
         """The cases; complete once the table of participants, if there is one, was read."""
         complete = self._participants.known() is not None
         return Listing(self.spec, self._commit, tuple(self.case(case_id) for case_id in self._cases), complete)
@@ -74,7 +74,7 @@ class HubFilesSource(HubDataset):
         self._participants.fetch(Line(self._hub, self._hub.policies.listing, cancelled))
         return self.listing()
 
-    def case(self, case_id: str) -> CaseRef:
+    def case(self, case_id: str, cancelled: Cancelled = never) -> CaseRef:
         """One case; its clinical values only once they were read. Raises CaseNotFound."""
         images = self._images(case_id)
         clinical = (self._participants.known() or {}).get(case_id, Clinical())

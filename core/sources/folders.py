@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from core.case import MODALITIES
-from core.errors import BadSource
+from core.errors import BadSource, FetchCancelled
 from core.sources.naming import choose, modality_of
+from core.sources.protocol import Cancelled, never
 
 _MOST_ENTRIES = 300_000
 _DEEPEST = 8
@@ -38,13 +39,14 @@ class CaseFolder:
     tables: tuple[Path, ...] = field(default=())
 
 
-def find_cases(folder: Path) -> tuple[CaseFolder, ...]:
+def find_cases(folder: Path, cancelled: Cancelled = never) -> tuple[CaseFolder, ...]:
     """All cases below a folder, sorted by id.
 
     Raises:
         BadSource: the folder cannot be read, is far too large, or holds no case.
+        FetchCancelled.
     """
-    sizes = _walk(folder)
+    sizes = _walk(folder, cancelled)
     groups: defaultdict[str, list[str]] = defaultdict(list)
     tables: defaultdict[str, list[Path]] = defaultdict(list)
     for name in sizes:
@@ -73,7 +75,7 @@ def _has_image(files: dict[str, str]) -> bool:
     return any(not MODALITIES[name].is_mask for name in files)
 
 
-def _walk(top: Path) -> dict[str, int]:
+def _walk(top: Path, cancelled: Cancelled) -> dict[str, int]:
     """Relative "/"-path -> size of every visible file of the tree."""
     inside = top.resolve()
     found: dict[str, int] = {}
@@ -81,6 +83,8 @@ def _walk(top: Path) -> dict[str, int]:
     waiting = [(top, PurePosixPath(), 0)]
     entries = 0
     while waiting:
+        if cancelled():
+            raise FetchCancelled("stopped while looking through the folder", hint="open it again to go on")
         folder, relative, depth = waiting.pop()
         try:
             with os.scandir(folder) as scan:

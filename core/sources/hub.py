@@ -19,6 +19,7 @@ from core.hub.cache import Cache
 from core.hub.catalog import Catalog, bundled_manifest
 from core.hub.client import Hub, RemoteFile, check_repo, check_revision, is_commit
 from core.hub.fetch import Fetcher
+from core.hub.hubs import Hubs, hub_for
 from core.hub.policy import POLL_S, Policies, stop_if
 from core.hub.turns import FRONT, Turn
 from core.hub.wire import Traffic
@@ -43,20 +44,22 @@ def open_hub(
     cache: Cache,
     policies: Policies | None = None,
     fetcher: Fetcher | None = None,
+    hubs: Hubs | None = None,
 ) -> Source:
     """The source of a dataset. Makes no request.
 
     Args:
         repo: owner/name.
         revision: branch, tag or commit; None for the pinned revision of ISLES'24, "main" of any other.
+        policies: deadlines of a client of its own; a shared one has its own.
         fetcher: shared with other sources; None for one of its own.
+        hubs: clients shared with other sources; None for one of its own.
 
     Raises:
         BadSource: not a dataset's name or revision. BadSettings: HF_ENDPOINT is no address.
     """
     check_repo(repo)
-    token = settings.hf_token.get_secret_value() if settings.hf_token else None
-    hub = Hub(settings.hf_endpoint, token, settings.hf_hub_offline, policies)
+    hub = hubs.of(settings) if hubs else hub_for(settings, policies)
     fetcher = fetcher or make_fetcher(cache)
     records = Records(settings.cache_dir / "footers" / repo.replace("/", "--"))
     if repo == PINNED_REPO and revision in (None, PINNED_REVISION):
@@ -90,17 +93,17 @@ class LazyHubSource:
         """For the screen."""
         return f"{self._repo} on the Hub"
 
-    def listing(self) -> Listing:
-        """As the layout's source; learns the layout first. Raises HubError, BadSource."""
-        return self._settle().listing()
+    def listing(self, cancelled: Cancelled = never) -> Listing:
+        """As the layout's source; learns the layout first. Raises HubError, BadSource, FetchCancelled."""
+        return self._settle(cancelled).listing(cancelled)
 
     def refresh(self, report: Report = no_report, cancelled: Cancelled = never) -> Listing:
         """As the layout's source."""
         return self._settle(cancelled).refresh(report, cancelled)
 
-    def case(self, case_id: str) -> CaseRef:
+    def case(self, case_id: str, cancelled: Cancelled = never) -> CaseRef:
         """As the layout's source."""
-        return self._settle().case(case_id)
+        return self._settle(cancelled).case(case_id, cancelled)
 
     def fetch(
         self,

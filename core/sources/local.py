@@ -44,26 +44,26 @@ class LocalSource:
     def title(self) -> str:
         return f"Folder {self._folder.name or self._folder}"
 
-    def listing(self) -> Listing:
-        """The cases as the folder is now; complete unless phenotype workbooks are still unread. Raises BadSource."""
-        cases = self._scan()
+    def listing(self, cancelled: Cancelled = never) -> Listing:
+        """The folder's cases now; complete unless workbooks are still unread. Raises BadSource, FetchCancelled."""
+        cases = self._scan(cancelled)
         with self._lock:
             complete = all(not case.tables or name in self._workbooks for name, case in cases.items())
         return Listing(self.spec, None, tuple(self._ref(case) for case in cases.values()), complete)
 
     def refresh(self, report: Report = no_report, cancelled: Cancelled = never) -> Listing:
         """Read the phenotype workbooks too. Raises BadSource, FetchCancelled."""
-        cases = self._scan()
+        cases = self._scan(cancelled)
         for number, case in enumerate(cases.values()):
             if cancelled():
                 raise FetchCancelled("stopped while reading the clinical tables", hint="refresh again to go on")
             report(Progress("reading clinical tables", number, len(cases)))
             self._read_workbooks(case, again=True)
-        return self.listing()
+        return self.listing(cancelled)
 
-    def case(self, case_id: str) -> CaseRef:
-        """One case with its clinical values. Raises CaseNotFound, BadSource."""
-        case = self._find(case_id)
+    def case(self, case_id: str, cancelled: Cancelled = never) -> CaseRef:
+        """One case with its clinical values. Raises CaseNotFound, BadSource, FetchCancelled."""
+        case = self._find(case_id, cancelled)
         self._read_workbooks(case)
         return self._ref(case)
 
@@ -108,17 +108,17 @@ class LocalSource:
         """None: there are no commits."""
         return None
 
-    def _scan(self) -> dict[str, CaseFolder]:
-        cases = {case.case_id: case for case in find_cases(self._folder)}
+    def _scan(self, cancelled: Cancelled = never) -> dict[str, CaseFolder]:
+        cases = {case.case_id: case for case in find_cases(self._folder, cancelled)}
         tables = (self._folder / "participants.tsv", self._folder / "train" / "participants.tsv")
         participants = {name: row for path in tables for name, row in read_participants(path).items()}
         with self._lock:
             self._cases, self._participants = cases, participants
         return cases
 
-    def _find(self, case_id: str) -> CaseFolder:
+    def _find(self, case_id: str, cancelled: Cancelled = never) -> CaseFolder:
         check_case_id(case_id)
-        cases = self._cases if self._cases is not None else self._scan()
+        cases = self._cases if self._cases is not None else self._scan(cancelled)
         if case_id not in cases:
             raise CaseNotFound("the folder has no such case", hint="choose a case from the list")
         return cases[case_id]

@@ -14,6 +14,7 @@ from typing import Literal
 from core.errors import BadSource
 from core.hub.cache import Cache
 from core.hub.fetch import Fetcher
+from core.hub.hubs import Hubs
 from core.settings import Settings
 from core.sources.hub import open_hub
 from core.sources.local import LocalSource
@@ -54,8 +55,10 @@ def parse_spec(text: str) -> Spec:
     raise BadSource(f"{text[:80]!r} is not a source of cases", hint=f"write {FORMS}")
 
 
-def open_source(text: str, settings: Settings, cache: Cache, fetcher: Fetcher | None = None) -> Source:
-    """The source of that name; `fetcher` is shared by the sources of a process.
+def open_source(
+    text: str, settings: Settings, cache: Cache, fetcher: Fetcher | None = None, hubs: Hubs | None = None
+) -> Source:
+    """The source of that name; `fetcher` and `hubs` are shared by the sources of a process.
 
     Raises:
         BadSource: the name has none of the known forms, or the local folder is not there.
@@ -65,7 +68,7 @@ def open_source(text: str, settings: Settings, cache: Cache, fetcher: Fetcher | 
         if settings.space_id and parse_spec(settings.source).place != spec.place:
             # A visitor of a public Space may name any dataset, but not read it with the owner's token.
             settings = settings.model_copy(update={"hf_token": None})
-        return open_hub(spec.place, spec.revision, settings, cache, fetcher=fetcher)
+        return open_hub(spec.place, spec.revision, settings, cache, fetcher=fetcher, hubs=hubs)
     if spec.kind == "local":
         return LocalSource(Path(spec.place).expanduser())
     return SampleSource(settings.cache_dir)

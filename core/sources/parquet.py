@@ -6,13 +6,15 @@ for. Translates the dataset's column names to ours. The transfers themselves are
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from core.case import MODALITIES, CaseRef, Clinical, check_case_id, in_screen_order
-from core.errors import HubCorrupt
+from core.errors import HubError
 from core.hub.attempt import Attempt
 from core.hub.cache import Key
-from core.hub.catalog import Catalog, Entry
+from core.hub.catalog import BAD_S, Catalog, Entry
 from core.hub.client import Hub, RemoteFile
 from core.hub.fetch import Fetcher, Want
 from core.hub.footer import Image, Scalar
@@ -45,19 +47,23 @@ class ParquetSource(HubDataset):
     def __init__(self, hub: Hub, repo: str, commit: str, catalog: Catalog, fetcher: Fetcher) -> None:
         super().__init__(hub, repo, commit, fetcher)
         self._catalog = catalog
+        self._quiet_until = 0.0  # monotonic; till then `listing` asks for no footer that an earlier one did not get
 
-    def listing(self) -> Listing:
+    def listing(self, cancelled: Cancelled = never) -> Listing:
         """The cases; without a bundled manifest this reads the footers that are not on disk yet.
 
+        Where some of them cannot be read, the cases of the others, as an incomplete listing; `refresh` tells why.
+
         Raises:
-            HubError.
+            HubError: there is no case at all. FetchCancelled.
         """
-        if self._catalog.manifest is None and not self._catalog.complete():
+        if self._catalog.manifest is None and not self._catalog.complete() and time.monotonic() >= self._quiet_until:
             try:
-                self._catalog.refresh(self._line(self._hub.policies.listing), again=False)
-            except HubCorrupt:  # one bad shard does not hide the others; with none left there is nothing to list
+                self._catalog.refresh(self._line(self._hub.policies.listing, cancelled), again=False)
+            except HubError:  # a shard out of reach does not hide the others; with none left there is nothing to list
                 if not self._catalog.known():
                     raise
+                self._quiet_until = time.monotonic() + BAD_S
         return self._list()
 
     def refresh(self, report: Report = no_report, cancelled: Cancelled = never) -> Listing:
@@ -70,13 +76,13 @@ class ParquetSource(HubDataset):
         self._catalog.refresh(line, lambda done, total: report(Progress("clinical data", done, total)))
         return self._list()
 
-    def case(self, case_id: str) -> CaseRef:
+    def case(self, case_id: str, cancelled: Cancelled = never) -> CaseRef:
         """One case, at the cost of its shard's footer at most.
 
         Raises:
-            CaseNotFound, HubError.
+            CaseNotFound, HubError, FetchCancelled.
         """
-        return case_of(self._catalog.entry(case_id, self._line(self._hub.policies.listing)))
+        return case_of(self._catalog.entry(case_id, self._line(self._hub.policies.listing, cancelled)))
 
     def fetch(
         self,
@@ -94,13 +100,13 @@ class ParquetSource(HubDataset):
         check_case_id(case_id)
         names = [name for name in dict.fromkeys(modalities) if name in MODALITIES]
         keys = {name: Key(self._repo, self._commit, case_id, name) for name in names}
-        hits = {name: self._fetcher.cache.find(key) for name, key in keys.items()}
+        places = self._places(case_id)
+        hits = {name: self._fetcher.cache.find(key, places.get(name, "")) for name, key in keys.items()}
         files = {name: LocalFile(k.path, k.bytes, k.sha256) for name, k in hits.items() if k is not None}
         if names and len(files) == len(dict.fromkeys(modalities)):
             return Fetched(case_id, files, absent=())
         self._fetcher.welcome(turn, self._hub.spare)
-        line = self._line(self._hub.policies.transfer, cancelled)
-        entry = self._catalog.entry(case_id, line)
+        entry, line = self._looked_up(case_id, cancelled)
         wants = _wants(entry, keys)
         with self._fetcher.cache.lease([file.path for file in files.values()]):
             outcome = self._fetcher.get(
@@ -146,12 +152,31 @@ class ParquetSource(HubDataset):
         self._catalog.check_listed(case_id)
         return self._held(case_id)
 
+    def _looked_up(self, case_id: str, cancelled: Cancelled) -> tuple[Entry, Line]:
+        """The case, and the line for its images, whose patience is what its footer left: one for the whole case."""
+        policies, begun = self._hub.policies, time.monotonic()
+        line = self._line(policies.listing, cancelled)
+        entry = self._catalog.entry(case_id, line)
+        spent = min(time.monotonic() - begun, policies.listing.patience_s)  # footers that flow may take longer
+        return entry, replace(line, policy=policies.transfer.after(spent))
+
+    def _places(self, case_id: str) -> dict[str, str]:
+        """Where the case's images lie, as far as it is known here; empty where the list gives each case its shard.
+
+        Two rows of one id are told apart by a number, which may change while not all shards are known: then the name
+        alone does not say whose image lies in the cache.
+        """
+        known = () if self._catalog.manifest is not None else self._catalog.known()
+        entry = next((entry for entry in known if entry.case_id == case_id), None)
+        if entry is None:
+            return {}
+        return {name: _place(entry.shard.path, image) for name, image in images_of(entry).items()}
+
     def _pull(self, line: Line, entry: Entry, names: Sequence[str], attempt: Attempt) -> None:
         file = self._file(entry)
         images = images_of(entry)
-        folder = self._fetcher.cache.root / "images"
         wanted = {name: images[name] for name in names}
-        pull_images(line, file, entry.shard, entry.row, wanted, attempt, folder)
+        pull_images(line, file, entry.shard, entry.row, wanted, attempt)
 
     def _file(self, entry: Entry) -> RemoteFile:
         return RemoteFile(self._repo, self._commit, entry.shard.path, entry.shard.size)
@@ -182,9 +207,13 @@ def _wants(entry: Entry, keys: Mapping[str, Key]) -> dict[str, Want]:
     there = {name: images[name] for name in keys if name in images and images[name].present is not False}
     path = entry.shard.path
     return {
-        name: Want(keys[name], image.stop - image.start, Promise(place=f"{path}:{image.start}-{image.stop}"))
+        name: Want(keys[name], image.stop - image.start, Promise(place=_place(path, image)))
         for name, image in there.items()
     }
+
+
+def _place(path: str, image: Image) -> str:
+    return f"{path}:{image.start}-{image.stop}"
 
 
 def case_of(entry: Entry) -> CaseRef:

@@ -102,7 +102,8 @@ class Source(Protocol):
 
     - `spec` is canonical: two sources with equal specs give equal bytes for equal questions.
     - `listing` reads no image bytes; on the pinned Hub revision it makes no request at all.
-    - `refresh` makes the listing complete, by reading metadata only; may be slow, reports, can be cancelled.
+    - `refresh` makes the listing complete, by reading metadata only; may be slow, reports.
+    - What takes `cancelled` raises FetchCancelled within a second of its being true, unless it needs no wait.
     - `fetch` returns only files that were verified; raises CaseNotFound, HubError, DiskFull, FetchCancelled; a modality
       that the case lacks is in `absent`, not an error. After an error or a cancel nothing partial lies at a final path.
     - `cached` asks the disk only: which of the case's modalities are here already (never a request).
@@ -120,12 +121,12 @@ class Source(Protocol):
     @property
     def synthetic(self) -> bool: ...
 
-    def listing(self) -> Listing: ...
+    def listing(self, cancelled: Cancelled = never) -> Listing: ...
 
     def refresh(self, report: Report = no_report, cancelled: Cancelled = never) -> Listing: ...
 
-    def case(self, case_id: str) -> CaseRef:
-        """One case with its modalities and sizes known, at the least cost. Raises CaseNotFound, HubError."""
+    def case(self, case_id: str, cancelled: Cancelled = never) -> CaseRef:
+        """One case, modalities and sizes known, at the least cost. Raises CaseNotFound, HubError, FetchCancelled."""
         ...
 
     def fetch(

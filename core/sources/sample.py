@@ -48,7 +48,7 @@ class SampleSource:
         self._locks: defaultdict[str, threading.Lock] = defaultdict(threading.Lock)
         self._guard = threading.Lock()
 
-    def listing(self) -> Listing:
+    def listing(self, cancelled: Cancelled = never) -> Listing:
         """All cases; sizes are exact for those made already and rough for the others."""
         return Listing(self.spec, None, tuple(self._ref(case) for case in self._cases.values()), complete=True)
 
@@ -56,7 +56,7 @@ class SampleSource:
         """The same as `listing`: nothing else is to be known."""
         return self.listing()
 
-    def case(self, case_id: str) -> CaseRef:
+    def case(self, case_id: str, cancelled: Cancelled = never) -> CaseRef:
         """One case. Raises CaseNotFound."""
         return self._ref(self._find(case_id))
 

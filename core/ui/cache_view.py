@@ -31,7 +31,7 @@ def draw(cache: Cache, results: Results, sampler: Sampler) -> None:
     freed = st.session_state.pop(_FREED, None)
     if freed is not None:
         st.success(f"Removed {size(freed, binary=False)}.")
-    entries, kept = [*cache.entries(), *cache.unfinished()], results.entries()
+    entries, kept = [*cache.entries(), *cache.unfinished(), *cache.records()], results.entries()
     if not entries and not kept:
         st.caption("The cache is empty. Images that you open are kept here, so that opening them again costs nothing.")
         return
@@ -53,15 +53,23 @@ def draw(cache: Cache, results: Results, sampler: Sampler) -> None:
 def in_words(entries: Sequence[CacheEntry], results: int, result_bytes: int, room: int | None) -> str:
     """How much lies here, and of how much. `room`: bytes that may still be written; None without a limit."""
     total = sum(e.bytes for e in entries) + result_bytes
-    parts = sum(e.unfinished for e in entries)
-    unfinished = f", {parts} unfinished" if parts else ""
     of = "" if room is None else f" of {size(total + max(0, room), binary=False)} that the cache may hold"
-    images = len(entries) - parts
-    return f"{images} images{unfinished} and {results} segmentations, {size(total, binary=False)}{of}."
+    return f"{_things(entries)} and {results} segmentations, {size(total, binary=False)}{of}."
+
+
+def _things(entries: Sequence[CacheEntry]) -> str:
+    """How many finished images, unfinished ones, and lists of cases."""
+    parts, lists = sum(e.unfinished for e in entries), sum(e.is_records for e in entries)
+    unfinished = f", {parts} unfinished" if parts else ""
+    return f"{len(entries) - parts - lists} images{unfinished}" + (f", {_lists(lists)}" if lists else "")
+
+
+def _lists(count: int) -> str:
+    return f"{count} list{'s' if count > 1 else ''} of cases"
 
 
 def cache_rows(entries: Iterable[CacheEntry]) -> list[dict[str, Any]]:
-    """One row per case, largest first."""
+    """One row per case, and one for each list of cases, largest first."""
     cases: dict[tuple[str, str], list[CacheEntry]] = defaultdict(list)
     for entry in entries:
         cases[entry.source, entry.case_id].append(entry)
@@ -111,11 +119,13 @@ def _table(entries: Sequence[CacheEntry]) -> list[CacheEntry]:
 
 def _asked(chosen: Sequence[CacheEntry], entries: Sequence[CacheEntry], results: int, result_bytes: int) -> str:
     if chosen:
-        cases = len({(e.source, e.case_id) for e in chosen})
+        cases = len({(e.source, e.case_id) for e in chosen if not e.is_records})
+        lists = sum(e.is_records for e in chosen)
+        what = [f"{cases} case{'s' if cases > 1 else ''}"] if cases else []
         total = size(sum(e.bytes for e in chosen), binary=False)
-        return f"{cases} case{'s' if cases > 1 else ''}, {total}"
+        return ", ".join([*what, *([_lists(lists)] if lists else []), total])
     total = size(sum(e.bytes for e in entries) + result_bytes, binary=False)
-    return f"{len(entries)} images and {results} segmentations ({total})"
+    return f"{_things(entries)} and {results} segmentations ({total})"
 
 
 def _ask(wanted: bool) -> None:
@@ -127,7 +137,8 @@ def _clear(cache: Cache, results: Results, sampler: Sampler, chosen: Sequence[Ca
     st.session_state["resources-round"] = st.session_state.get("resources-round", 0) + 1
     if chosen:
         gone = {entry.path for entry in chosen}
-        keep = frozenset(e.path for e in (*cache.entries(), *cache.unfinished()) if e.path not in gone)
+        here = (*cache.entries(), *cache.unfinished(), *cache.records())
+        keep = frozenset(e.path for e in here if e.path not in gone)
         st.session_state[_FREED] = cache.clear(keep)
     else:
         st.session_state[_FREED] = cache.clear() + results.clear()

@@ -55,7 +55,8 @@ def case_of(source: Source, case_id: str, listing: Listing | None) -> CaseRef | 
             return case
     key, tasks = ("case", source.spec, case_id), loaders.lists()
     try:
-        found: CaseRef = outcome(tasks, key, f"Reading what {case_id} holds", lambda *_: source.case(case_id))
+        what = f"Reading what {case_id} holds"
+        found: CaseRef = outcome(tasks, key, what, lambda _, cancelled: source.case(case_id, cancelled))
     except StrokescopeError as error:
         failed(source, error, "case", tasks, key)
         return None
@@ -94,7 +95,7 @@ def _ask(source: Source) -> Task:
 
 def _list(source: Source) -> Work:
     def work(report: Report, cancelled: Cancelled) -> Listing:
-        return source.listing()
+        return source.listing(cancelled)
 
     return work
 

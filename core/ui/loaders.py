@@ -12,6 +12,7 @@ import streamlit as st
 
 from core.hub.cache import Cache
 from core.hub.fetch import Fetcher
+from core.hub.hubs import Hubs
 from core.resources.probe import Sampler
 from core.resources.room import Room
 from core.segmentation.kept import Results
@@ -49,6 +50,12 @@ def fetcher() -> Fetcher:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
+def hubs() -> Hubs:
+    """The connections to the Hub, and what it said of its limits, once for all sources and sessions."""
+    return Hubs()
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
 def room() -> Room:
     """Bytes that may still be written."""
     return Room(settings())
@@ -71,7 +78,7 @@ def sampler() -> Sampler:
 @st.cache_resource(max_entries=16, show_spinner=False)
 def source(spec: str) -> Source:
     """The source of that name, shared by all sessions. Raises BadSource."""
-    return open_source(spec, settings(), cache(), fetcher())
+    return open_source(spec, settings(), cache(), fetcher(), hubs())
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

@@ -106,7 +106,7 @@ def _work(
             return None
         names = ahead.names
         if names is None:
-            names = worth_getting(source.case(ahead.case_id), wanted, acute_truth)
+            names = worth_getting(source.case(ahead.case_id, cancelled), wanted, acute_truth)
         for _ in range(ATTEMPTS if names else 0):
             try:
                 return source.fetch(ahead.case_id, list(names), report, cancelled, Turn(me, background=True))

@@ -23,7 +23,8 @@ _CSS = """
 .st-key-case-strip p { margin: 0; overflow: hidden; text-overflow: ellipsis; white-space: nowrap; }
 .st-key-case-keys { position: absolute; width: 0; height: 0; overflow: hidden; }
 .st-key-list-status { min-height: 2.2rem; }
-.scope-bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.3rem 1rem; font-size: 0.86rem; }
+.scope-bar { display: flex; flex-wrap: wrap; align-items: baseline; gap: 0.3rem 1rem; font-size: 0.86rem;
+  padding: 0.25rem 0; }
 .scope-bar b { font-size: 1.05rem; letter-spacing: 0.01em; }
 .scope-chip { border: 1px solid color-mix(in srgb, currentColor 22%, transparent); border-radius: 999px;
   padding: 0.05rem 0.6rem; white-space: nowrap; }

@@ -130,7 +130,7 @@ def fetch_case(
         CaseNotFound, HubError, BadVolume, DiskFull, FetchCancelled: as the source does.
     """
     if modalities is None:
-        known = source.case(case_id).modalities or ()
+        known = source.case(case_id, cancelled).modalities or ()
         modalities = [n for n in known if n in MODALITIES and not MODALITIES[n].is_4d]
     fetched = source.fetch(case_id, list(dict.fromkeys(modalities)), report, cancelled)
     if out is not None:

@@ -171,7 +171,7 @@ def image_cost(source: Source, case_id: str, modality: str, cancelled: Cancelled
     Raises:
         ModalityAbsent, CaseNotFound, HubError, BadVolume, FetchCancelled: as the source does.
     """
-    case = source.case(case_id)
+    case = source.case(case_id, cancelled)
     if modality not in MODALITIES or (case.modalities is not None and modality not in case.modalities):
         raise absent(case_id, modality)
     here = not costs_network(source) or modality in source.cached(case_id)

@@ -15,7 +15,7 @@ from core.hub.policy import Policies
 from core.sources.protocol import Fetched, Progress, Source
 from tests.hub.conftest import PATIENT, source_on
 from tests.hubserver import HubServer
-from tests.hubserver.shards import COMMIT, REPO, Case, nifti, shard
+from tests.hubserver.shards import COMMIT, REPO, Case, Options, nifti, shard
 
 CASE = "sub-stroke0001"
 NAMES = ("dwi", "adc", "lesion_mask")
@@ -29,9 +29,10 @@ def images(packed: bool = True) -> Mapping[str, bytes]:
 
 
 def serve(server: HubServer, layout: str = "shards", packed: bool = True) -> None:
-    """Put the case into the server instead of what it serves."""
+    """Put the case into the server instead of what it serves; what is not packed comes with its pages' sums."""
     if layout == "shards":
-        files = {"data/train-00000-of-00001.parquet": shard([Case(CASE, images(packed))], columns=NAMES)}
+        data = shard([Case(CASE, images(packed))], Options(page_sums=not packed), NAMES)
+        files = {"data/train-00000-of-00001.parquet": data}
     else:
         end = ".nii.gz" if packed else ".nii"
         files = {f"{CASE}/{CASE}_{name.replace('_mask', '-msk')}{end}": data for name, data in images(packed).items()}

@@ -121,6 +121,40 @@ def test_each_status_has_its_error(
     assert says in error.sentence()
 
 
+@pytest.mark.parametrize(
+    ("status", "code", "kind"),
+    [
+        (400, "", HubServerError),
+        (401, "", HubServerError),
+        (403, "", HubServerError),
+        (404, "", HubServerError),
+        (410, "", HubServerError),
+        (429, "", HubRateLimited),
+        (503, "", HubServerError),
+        (403, "GatedRepo", HubDenied),
+        (404, "EntryNotFound", HubNotFound),
+    ],
+)
+def test_a_no_of_the_second_origin_is_not_about_the_dataset(
+    status: int, code: str, kind: type[StrokescopeError]
+) -> None:
+    error = error_of(status, {"x-error-code": code} if code else {}, has_token=False, home=False)
+    assert type(error) is kind
+    assert "HF_TOKEN" not in error.hint or code or kind is HubRateLimited
+
+
+@pytest.mark.parametrize("status", [401, 403, 404, 410])
+def test_an_address_that_has_expired_is_asked_for_again(shards: dict[str, bytes], status: int) -> None:
+    with HubServer(redirect=True) as server:
+        server.add_dataset(REPO, COMMIT, shards)
+        hub, path = Hub(server.url, policies=PATIENT), next(iter(shards))
+        server.faults.add(Fault("status", where="/cdn/", status=status))
+        line = Line(hub, PATIENT.transfer, never)
+        assert read_range(line, RemoteFile(REPO, COMMIT, path), 10, 20) == shards[path][10:20]
+        hub.close()
+        assert [seen.origin for seen in server.seen] == ["hub", "cdn", "hub", "cdn"]
+
+
 def test_offline_by_choice_asks_nobody(server: HubServer) -> None:
     hub = Hub(server.url, offline=True)
     with pytest.raises(HubOffline, match="HF_HUB_OFFLINE"):

@@ -22,7 +22,7 @@ ENTRIES = st.lists(
         st.integers(0, 10**6),
         st.integers(1, 3 * SMALL),
         st.floats(0, 10**6),
-        st.sampled_from(["hub:a/b@c", "sample", "derived"]),
+        st.sampled_from(["hub:a/b@c", "records a/b@c", "sample", "derived"]),
         st.booleans(),
     ),
     unique_by=lambda e: e.path,
@@ -61,7 +61,8 @@ def test_a_plan_makes_enough_room_or_removes_nothing(
 def test_the_order_is_unfinished_then_oldest_then_what_can_be_made_again(entries: list[CacheEntry], need: int) -> None:
     gone = first(entries, need)
     left = [e for e in entries if e not in gone]
-    rank = {e: (not e.unfinished, e.source == "sample" and not e.unfinished, e.last_used) for e in entries}
+    last = {"records a/b@c": 1, "sample": 2}
+    rank = {e: (not e.unfinished, not e.unfinished and last.get(e.source, 0), e.last_used) for e in entries}
     assert all(rank[a] <= rank[b] for a in gone for b in left)
     assert sum(e.bytes for e in gone) >= min(need, sum(e.bytes for e in entries))
 
@@ -71,6 +72,6 @@ def test_slack_only_where_there_is_plenty(holds: int, extra: int) -> None:
     assert slack(holds) == extra
 
 
-def test_idle_are_those_unused_for_an_hour_and_never_the_cohort() -> None:
+def test_idle_are_those_unused_for_an_hour_and_never_the_cohort_or_a_list() -> None:
     old, new, made = entry(1, 1, 0.0), entry(2, 1, 10.0), entry(3, 1, 0.0, "sample")
-    assert idle([old, new, made], IDLE_S + 5.0) == (old,)
+    assert idle([old, new, made, entry(4, 1, 0.0, "records a/b@c")], IDLE_S + 5.0) == (old,)

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from core.errors import HubTimeout
 from core.hub.policy import Policies
-from tests.hub.conftest import IMPATIENT, PATIENT, PERSISTENT
-from tests.hub.matrix import CALLS, ROWS, Call, Row, play, prepare, world
+from tests.hub.conftest import IMPATIENT, PATIENT, PERSISTENT, source_on
+from tests.hub.matrix import CALLS, CASE, ROWS, Call, Row, play, prepare, world
+from tests.hubserver import Fault, HubServer
 
 PAIRS = pytest.mark.parametrize(
     ("row", "call"),
@@ -33,11 +35,18 @@ def judge(row: Row, call: Call, times: int | None, folder: Path, prepared: Path,
     with world() as server:
         fault = dataclasses.replace(row.fault, times=times)
         outcome = play(server, call, folder, prepared, policies, fault)
-        expected = row.expected(call, times)
-        assert (type(outcome.error) if outcome.error else None) is expected, outcome
+        assert row.fits(outcome, call, times), outcome
         assert outcome.seconds < deadline_s(policies)
-        if expected is not None:
+        if outcome.error is not None:
             assert play(server, call, folder, prepared, PATIENT).error is None  # and all is well again
+
+
+def test_a_case_has_one_patience_for_its_footer_and_its_images(server: HubServer, tmp_path: Path) -> None:
+    short = dataclasses.replace(PATIENT.transfer, patience_s=1.0)
+    source = source_on(server, tmp_path, policies=Policies(PATIENT.control, PATIENT.listing, short))
+    server.faults.add(Fault("delay", where="/resolve/.*00001-of", delay_s=1.5))
+    with pytest.raises(HubTimeout):  # the footer came in time, and took what the images had
+        source.fetch(CASE, ["dwi"])
 
 
 @PAIRS

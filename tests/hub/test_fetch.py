@@ -12,7 +12,7 @@ import pytest
 
 from core.errors import BadSettings, DiskFull, FetchCancelled, HubServerError
 from core.hub.attempt import Attempt
-from core.hub.cache import Cache, Key
+from core.hub.cache import Cache, Kept, Key
 from core.hub.draft import Draft
 from core.hub.fetch import Fetcher, Want
 from core.hub.shelf import disk_error
@@ -160,6 +160,52 @@ def test_a_full_disk_makes_room_once_and_then_says_so(tmp_path: Path) -> None:
         fetcher.get(wants("cbf"), disk, silent, never)
     assert disk.calls == 3
     assert drafts(tmp_path) == []
+
+
+def test_an_image_that_is_asked_for_too_is_not_evicted_for_another(tmp_path: Path) -> None:
+    cache = Cache(tmp_path, lambda: 3 * len(IMAGE) // 2 - sum(path.stat().st_size for path in tmp_path.rglob("*.gz")))
+    fetcher, pull = Fetcher(cache, check_file), Pulls()
+    pull.go.set()
+    dwi = fetcher.get(wants("dwi"), pull, silent, never).files["dwi"]
+    with pytest.raises(DiskFull, match="in use"):
+        fetcher.get(wants("dwi", "adc"), pull, silent, never)
+    assert dwi is not None and dwi.path.exists() and pull.names == ["dwi"]
+    assert fetcher.get(wants("adc"), pull, silent, never).files["adc"] is not None
+    assert not dwi.path.exists()
+
+
+def test_what_is_finished_is_not_evicted_before_the_fetch_returns(tmp_path: Path) -> None:
+    cache, pull = Cache(tmp_path), Pulls()
+    fetcher = Fetcher(cache, check_file)
+    pull.go.set()
+    fetcher.get(wants("dwi"), pull, silent, never)
+
+    def greedy(names: Sequence[str], attempt: Attempt) -> None:
+        assert cache.clear() == 0
+        pull(names, attempt)
+
+    assert all(
+        kept and kept.path.exists() for kept in fetcher.get(wants("dwi", "adc"), greedy, silent, never).files.values()
+    )
+    assert cache.clear() > len(IMAGE)  # nothing stays on lease
+
+
+def test_an_image_that_goes_before_it_could_be_leased_is_fetched_again(tmp_path: Path) -> None:
+    class Hasty(Cache):
+        """Somebody removes the first image at once."""
+
+        gone = False
+
+        def keep(self, key: Key, draft: Path, suffix: str, sha256: str, place: str = "") -> Kept:
+            kept = super().keep(key, draft, suffix, sha256, place)
+            if not self.gone:
+                self.gone = self.clear() > 0
+            return kept
+
+    fetcher, pull = Fetcher(Hasty(tmp_path), check_file), Pulls()
+    pull.go.set()
+    kept = fetcher.get(wants("dwi"), pull, silent, never).files["dwi"]
+    assert kept is not None and kept.path.exists() and pull.names == ["dwi", "dwi"]
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path: Path) -> None:

@@ -6,8 +6,6 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -21,6 +19,7 @@ from core.resources.child import peak_rss_mb
 from tests.hub.conftest import IMPATIENT, PATIENT, alike
 from tests.hubserver import HubServer
 from tests.hubserver.answers import Answer
+from tests.hubserver.raw import raw_server
 from tests.hubserver.shards import COMMIT, REPO
 
 SOON_S = 60.0  # on any machine; it takes about a second
@@ -172,38 +171,6 @@ def test_redirects_end(server: HubServer, hub: Hub) -> None:
     assert server.requests < 40
 
 
-@contextmanager
-def raw_server(talk: Callable[[socket.socket], None]) -> Iterator[str]:
-    """A server that says what it likes to each connection; gives its address."""
-    listener = socket.create_server(("127.0.0.1", 0))
-    over = threading.Event()
-
-    def answer(connection: socket.socket) -> None:
-        with connection, suppress(OSError):
-            connection.recv(65536)
-            talk(connection)
-            if talk.__name__ != "lost":
-                connection.shutdown(socket.SHUT_WR)
-                connection.settimeout(5)
-                connection.recv(65536)
-
-    def serve() -> None:
-        while not over.is_set():
-            with suppress(OSError):
-                threading.Thread(target=answer, args=(listener.accept()[0],), daemon=True).start()
-
-    thread = threading.Thread(target=serve, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-    finally:
-        over.set()
-        with suppress(OSError):
-            listener.shutdown(socket.SHUT_RDWR)
-        listener.close()
-        thread.join(5)
-
-
 OK, SHA = b"HTTP/1.1 200 OK\r\n", b'{"sha": "' + COMMIT.encode() + b'"}'
 TALKS: dict[str, bytes] = {
     "no HTTP": b"SSH-2.0-OpenSSH_9.6\r\n" * 50,
@@ -240,12 +207,12 @@ def test_no_answer_is_too_odd(said: bytes) -> None:
 def test_a_head_that_drips_is_told_in_time() -> None:
     over = threading.Event()
 
-    def lost(connection: socket.socket) -> None:
+    def drip(connection: socket.socket) -> None:
         connection.sendall(OK)
         while not over.wait(0.01):
             connection.sendall(b"X")
 
-    with raw_server(lost) as url:
+    with raw_server(drip, linger=False) as url:
         hub = Hub(url, policies=IMPATIENT)
         with pytest.raises(HubTimeout):
             hub.commit_of(REPO, "main", Traffic(), never)
@@ -256,12 +223,12 @@ def test_a_head_that_drips_is_told_in_time() -> None:
 def test_a_redirect_that_drips_is_told_in_time() -> None:
     over = threading.Event()
 
-    def lost(connection: socket.socket) -> None:
+    def drip(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.1 302 Found\r\nLocation: /x\r\nContent-Length: 4000\r\n\r\n")
         while not over.wait(0.01):
             connection.sendall(b"X")
 
-    with raw_server(lost) as url:
+    with raw_server(drip, linger=False) as url:
         hub = Hub(url, policies=alike(IMPATIENT.control))
         with pytest.raises(HubTimeout):
             hub.commit_of(REPO, "main", Traffic(), never)

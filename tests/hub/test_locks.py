@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import FetchCancelled
+from core.hub.growth import Growth
 from core.hub.locks import lock, trying
 
 ROOT = Path(__file__).parents[2]
@@ -115,3 +116,36 @@ def test_where_no_lock_can_be_made_nobody_is_kept_out_and_is_told(tmp_path: Path
     (tmp_path / "locks").write_text("a file where a folder should be")
     with lock(tmp_path / "locks" / "a.lock", never) as locked, trying(tmp_path / "locks" / "a.lock") as mine:
         assert not locked and mine
+
+
+def test_a_holder_of_whom_nothing_moves_is_passed_by_and_keeps_its_lock(tmp_path: Path) -> None:
+    path, asked = tmp_path / "a.lock", list[bool]()
+
+    def hopeless() -> bool:
+        asked.append(len(asked) == 3)
+        return asked[-1]
+
+    with lock(path, never):
+        with lock(path, never, hopeless=hopeless) as locked:
+            assert not locked and len(asked) == 4
+        with trying(path) as mine:
+            assert not mine
+    assert not path.exists()
+
+
+def test_growth_is_whatever_changes_in_the_folders(tmp_path: Path) -> None:
+    now = [0.0]
+    growth, path = Growth([tmp_path / "a", tmp_path / "b"], lambda: now[0]), tmp_path / "b" / ".part-dwi"
+
+    def after(seconds: float) -> float:
+        now[0] += seconds
+        return growth.still_for()
+
+    assert (after(2), after(3)) == (2, 5)
+    path.parent.mkdir()
+    path.write_bytes(b"x")
+    assert (after(4), after(1)) == (0, 1)
+    path.write_bytes(b"xx")
+    assert (after(4), after(1)) == (0, 1)
+    path.unlink()
+    assert (after(4), after(1)) == (0, 1)

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.errors import HubRateLimited
+from core.hub.cache import Cache
 from core.hub.client import Hub
+from core.hub.hubs import Hubs
 from core.hub.quota import Quota, Window, retry_after, window_of
 from core.hub.refusal import error_of
 from core.hub.wire import Traffic
-from tests.hub.conftest import PATIENT
+from core.settings import Settings
+from core.sources.opening import open_source
+from core.sources.protocol import Source
+from tests.hub.conftest import PATIENT, settings_for
 from tests.hubserver import Fault, HubServer
 from tests.hubserver.answers import Answer
 from tests.hubserver.shards import COMMIT, REPO
@@ -94,6 +101,45 @@ def test_while_a_limit_is_in_force_nobody_is_asked(server: HubServer, hub: Hub) 
         assert "try again in 4" in caught.value.hint or "try again in 3" in caught.value.hint
     assert server.requests == 1
     assert not hub.spare()
+
+
+def shared(server: HubServer, folder: Path, **more: object) -> tuple[Hubs, Source, Source]:
+    hubs, cache = Hubs(PATIENT), Cache(folder)
+    settings = settings_for(server, folder, STROKESCOPE_SOURCE=f"hub:{REPO}", **more)
+    one, other = (open_source(spec, settings, cache, hubs=hubs) for spec in (f"hub:{REPO}", "hub:tester/other"))
+    return hubs, one, other
+
+
+def test_what_one_source_heard_holds_for_all_of_the_hub(server: HubServer, tmp_path: Path) -> None:
+    hubs, one, other = shared(server, tmp_path)
+    server.faults.add(Fault("status", status=429, headers=(("Retry-After", "400"),)))
+    for source in (one, other):
+        with pytest.raises(HubRateLimited):
+            source.listing()
+    hubs.close()
+    assert server.requests == 1
+
+
+def test_a_visitor_of_a_space_has_limits_of_their_own(server: HubServer, tmp_path: Path) -> None:
+    hubs, one, other = shared(server, tmp_path, HF_TOKEN="hf_ownertoken", SPACE_ID="owner/space")
+    server.faults.add(Fault("status", status=429, headers=(("Retry-After", "400"),), times=2))
+    for source in (one, other):
+        with pytest.raises(HubRateLimited):
+            source.listing()
+    hubs.close()
+    assert [seen.authorized for seen in server.seen] == [True, False]
+
+
+def test_each_identity_has_one_client(tmp_path: Path) -> None:
+    def at(**values: object) -> Settings:
+        return Settings.model_validate({"STROKESCOPE_CACHE_DIR": tmp_path, "HF_ENDPOINT": "http://a.test", **values})
+
+    hubs = Hubs()
+    first = hubs.of(at())
+    assert hubs.of(at(HF_ENDPOINT="http://a.test/")) is first
+    others = [at(HF_TOKEN="hf_x"), at(HF_HUB_OFFLINE=True), at(HF_ENDPOINT="http://b.test")]
+    assert len({id(hubs.of(s)) for s in others} | {id(first)}) == 4
+    hubs.close()
 
 
 def test_a_limit_for_questions_is_none_for_files(server: HubServer, hub: Hub) -> None:

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import json
+import signal
 from pathlib import Path
 
 import pytest
 
 from core.errors import FetchCancelled, HubServerError
-from core.hub.fetch import ELSEWHERE
+from core.hub.cache import Cache
+from core.hub.fetch import ELSEWHERE, Fetcher
 from core.hub.shelf import KEEP_BYTES
+from core.imaging.nifti import check_file, promised_bytes
+from core.sources.hub import open_hub
 from core.sources.protocol import Progress, Source
-from tests.hub.conftest import drafts, source_on
+from tests.hub.conftest import PATIENT, drafts, settings_for, source_on
 from tests.hub.large import CASE, LAYOUTS, NAMES, StopAt, check, held, images, part, reader, serve
 from tests.hub.other_process import fetching, wait_for
 from tests.hubserver import HubServer
 from tests.hubserver.faults import Fault
-from tests.hubserver.shards import REPO
+from tests.hubserver.shards import COMMIT, REPO
 
 QUICK, SLOW = 2_000_000.0, 250_000.0  # bytes per second: the case takes 1.5 s, 12 s
 SLACK = 2000  # bytes of page headers
@@ -114,7 +118,9 @@ def test_an_image_that_is_not_packed_is_gone_on_with(server: HubServer, tmp_path
     here = stopped(server, source, tmp_path, 600_000)
     fetched = source.fetch(CASE, NAMES)
     check(fetched, packed=False)
-    assert fetched.bytes_fetched <= sum(map(len, images(packed=False).values())) - here + SLACK
+    whole = sum(map(len, images(packed=False).values()))
+    again = whole if layout == "shards" else 0  # no checksum comes with these, so they are fetched twice and compared
+    assert fetched.bytes_fetched <= whole - here + again + SLACK
 
 
 def test_a_part_of_another_commit_is_not_gone_on_with(server: HubServer, source: Source, tmp_path: Path) -> None:
@@ -155,3 +161,27 @@ def test_two_processes_cause_one_transfer(server: HubServer, tmp_path: Path, lay
     else:
         assert json.loads(out)[1] >= whole() and fetched.bytes_fetched == 0
         assert seen == sorted(seen)
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_process_that_was_stopped_is_not_waited_for_and_may_wake_up(
+    server: HubServer, tmp_path: Path, layout: str
+) -> None:
+    serve(server, layout)
+    cache = Cache(tmp_path)
+    fetcher = Fetcher(cache, check_file, promised_bytes, patience_s=0.3)
+    source = open_hub(REPO, COMMIT, settings_for(server, tmp_path), cache, PATIENT, fetcher)
+    source.refresh()
+    server.bandwidth, notes = SLOW, set[str]()
+    with fetching(server, tmp_path, CASE) as other:
+        wait_for(lambda: part(tmp_path, "dwi").exists() and held(tmp_path) > KEEP_BYTES)
+        other.send_signal(signal.SIGSTOP)
+        server.bandwidth = None
+        fetched = source.fetch(CASE, NAMES, lambda progress: notes.add(progress.note))
+        check(fetched)
+        assert ELSEWHERE in notes and fetched.bytes_fetched >= whole()
+        other.send_signal(signal.SIGCONT)
+        out, _ = other.communicate(timeout=60)
+        assert out
+    check(fetched)
+    assert drafts(tmp_path) == []

@@ -21,7 +21,7 @@ from tests.hub.conftest import drafts, source_on
 from tests.hub.large import CASE, NAMES, StopAt, check, images, reader, serve
 from tests.hub.other_process import wait_for
 from tests.hubserver import HubServer
-from tests.hubserver.shards import COMMIT, REPO, Case, Options, shard
+from tests.hubserver.shards import COMMIT, REPO, Case, shard
 
 LONG_S = 60.0
 BEHIND = Turn("prefetch", background=True)
@@ -157,18 +157,6 @@ def test_a_part_of_another_case_is_not_gone_on_with(server: HubServer, tmp_path:
     fetched = moved.fetch("sub-stroke0002", ["dwi"])
     assert fetched.files["dwi"].path.read_bytes() == IMAGE
     assert fetched.bytes_fetched >= len(IMAGE)
-
-
-def test_columns_that_are_packed_begin_anew(server: HubServer, tmp_path: Path) -> None:
-    packed = shard([Case(CASE, images())], Options(compression="SNAPPY"), NAMES)
-    server.add_dataset(REPO, COMMIT, {"data/train-00000-of-00001.parquet": packed})
-    source = reader(server, tmp_path)
-    server.bandwidth, user = 2_000_000, StopAt(1_500_000)
-    with pytest.raises(FetchCancelled):
-        source.fetch(CASE, NAMES, user.report, user.cancelled)
-    assert drafts(tmp_path) == []
-    server.bandwidth = None
-    check(source.fetch(CASE, NAMES))
 
 
 def test_without_locks_it_works_but_leaves_nothing(server: HubServer, tmp_path: Path) -> None:

@@ -44,12 +44,19 @@ def answer_for(
         return _json({"error": "as asked"}, fault.status, dict(fault.headers))
     if fault and fault.kind == "json":
         return _text("<html>not what you wanted</html>", headers={"Content-Type": "text/html"})
-    if fault and fault.kind in ("dead", "circle", "scheme"):
-        places = {"dead": hub.dead_url, "circle": f"{hub.url}{request.path}", "scheme": "ftp://127.0.0.1/file"}
+    if fault and fault.kind in ("dead", "circle", "scheme", "expired"):
+        places = {
+            "dead": hub.dead_url,
+            "expired": f"{hub.cdn_url}/expired",
+            "circle": f"{hub.url}{request.path}",
+            "scheme": "ftp://127.0.0.1/file",
+        }
         return _text("Found", 302, {"Location": places[fault.kind]})
     if fault and fault.kind == "heads":
         return _text("{}", headers={f"X-{n}": "x" * 8000 for n in range(30)})
     parts = urlsplit(request.path)
+    if parts.path == "/expired":
+        return _text("<Error><Code>AccessDenied</Code></Error>", 403, {"Content-Type": "application/xml"})
     path, query = unquote(parts.path), parse_qs(parts.query)
     asked = request.headers.get("Range")
     if found := _CDN.fullmatch(path):

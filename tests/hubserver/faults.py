@@ -17,6 +17,7 @@ Kind = Literal[
     "json",  # 200 with HTML
     "dead",  # redirects to an origin where nobody listens
     "circle",  # redirects to itself
+    "expired",  # redirects to a second origin that refuses the address
     "scheme",  # redirects to an address that is not the web's
     "heads",  # headers of absurd size
     # of a range

@@ -88,6 +88,7 @@ class Options:
     rows_per_group: int | None = None
     page_version: str = "1.0"
     page_index: bool = True
+    page_sums: bool = False
 
 
 def shard(cases: Sequence[Case], options: Options | None = None, columns: Sequence[str] = IMAGES) -> bytes:
@@ -111,6 +112,7 @@ def shard(cases: Sequence[Case], options: Options | None = None, columns: Sequen
         write_statistics=options.statistics,
         write_page_index=options.page_index and options.statistics,
         data_page_version=options.page_version,
+        write_page_checksum=options.page_sums,
     )
     return sink.getvalue()
 

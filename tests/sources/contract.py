@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -113,6 +114,15 @@ class SourceContract:
         for file in source.fetch(example.case_id, example.modalities).files.values():
             check_file(file.path)
             assert not list(Path(file.path).parent.glob(".*.part"))
+
+    def test_a_cancelled_question_is_answered_or_stopped_and_spoils_no_later_one(
+        self, source: Source, example: CaseRef
+    ) -> None:
+        listing = source.listing()
+        for ask in (source.listing, lambda cancelled: source.case(example.case_id, cancelled)):
+            with suppress(FetchCancelled):
+                ask(cancelled=lambda: True)
+        assert source.listing() == listing and source.case(example.case_id) == example
 
     def test_several_threads_may_ask_at_once(self, source: Source, example: CaseRef) -> None:
         names = list(example.modalities or ())

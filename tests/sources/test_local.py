@@ -10,7 +10,7 @@ import openpyxl
 import pytest
 
 from core.case import Clinical
-from core.errors import BadSource, BadVolume
+from core.errors import BadSource, BadVolume, FetchCancelled
 from core.imaging.nifti import write_volume
 from core.imaging.volume import Volume
 from core.sources.local import LocalSource
@@ -182,3 +182,13 @@ def test_the_listing_shows_the_folder_as_it_is_now(tmp_path: Path) -> None:
     shutil.rmtree(tmp_path / "a")
     put(tmp_path, "c/dwi.nii.gz")
     assert [case.case_id for case in source.listing().cases] == ["b", "c"]
+
+
+def test_the_look_through_a_folder_may_be_stopped(tmp_path: Path) -> None:
+    put(tmp_path, "a/dwi.nii.gz")
+    source = LocalSource(tmp_path)
+    for ask in (source.listing, lambda cancelled: source.case("a", cancelled)):
+        with pytest.raises(FetchCancelled) as caught:
+            ask(cancelled=lambda: True)
+        assert caught.value.hint
+    assert [case.case_id for case in source.listing().cases] == ["a"]

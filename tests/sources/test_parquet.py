@@ -234,3 +234,20 @@ def test_a_branch_is_resolved_once_and_remembered(tmp_path: Path) -> None:
         assert source.listing().source == source.spec == f"hub:{REPO}@{COMMIT}"
     later = source_on(hub, tmp_path, revision=None)  # the Hub is gone
     assert [c.case_id for c in later.listing().cases] == ["sub-stroke0001"]
+
+
+def test_two_rows_of_one_id_never_share_an_image(tmp_path: Path) -> None:
+    first, second = case(1, "sub-same"), case(2, "sub-same")
+    with serve({"data/a.parquet": shard([first]), "data/b.parquet": shard([second])}) as hub:
+        hub.faults.add(Fault("status", where="a.parquet", times=None, status=404))
+        alone = source_on(hub, tmp_path)
+        assert [c.case_id for c in alone.listing().cases] == ["sub-same"]
+        assert gzip.decompress(alone.fetch("sub-same", ["dwi"]).files["dwi"].path.read_bytes()) == gzip.decompress(
+            second.images["dwi"]
+        )
+        hub.faults.clear()
+        both = source_on(hub, tmp_path)
+        assert both.refresh().complete
+        for case_id, made in (("sub-same", first), ("sub-same_2", second)):
+            file = both.fetch(case_id, ["dwi"]).files["dwi"]
+            assert gzip.decompress(file.path.read_bytes()) == gzip.decompress(made.images["dwi"])

@@ -130,6 +130,21 @@ def test_rows_say_what_is_unfinished_and_stand_for_their_entries() -> None:
     assert told == "2 images, 1 unfinished and 1 segmentations, 3.50 MB of 4.00 GB that the cache may hold."
 
 
+def test_a_list_of_cases_is_told_apart_and_goes_with_the_rest(app: AppTest, tmp_path: Path) -> None:
+    keep_images(tmp_path)
+    record = tmp_path / "cache" / "footers" / "a--b" / ("1" * 40) / "tree.json"
+    record.parent.mkdir(parents=True)
+    record.write_bytes(b"x" * 500)
+    app.run()
+    assert "4 images, 1 list of cases and 0 segmentations, 4.50 kB" in shown(app)
+    app.button(key="resources-clear").click().run()
+    assert "4 images, 1 list of cases and 0 segmentations (4.50 kB)" in app.warning[-1].value
+    app.button(key="resources-clear-yes").click().run()
+    assert not app.exception
+    assert "Removed 4.50 kB." in shown(app)
+    assert not record.exists()
+
+
 @pytest.mark.parametrize(
     ("before", "words"),
     [

@@ -9,9 +9,12 @@ import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
 
+from core.errors import FetchCancelled
 from core.hub.cache import Cache
 from core.settings import load_settings
 from core.sources.opening import open_source
+from core.ui import loaders
+from tests.hubserver import Fault
 from tests.hubserver.server import HubServer
 from tests.ui.large_world import COMMIT, LATER, REPO, TIME_POINTS, hub_with_large_images
 from tests.ui.pages import button, open_app, page, until, viewer, words
@@ -31,6 +34,7 @@ def hub(shared_hub: HubServer, world: Path, monkeypatch: pytest.MonkeyPatch) -> 
     st.cache_resource.clear()
     yield shared_hub
     shared_hub.plug()
+    shared_hub.faults.clear()
     shared_hub.datasets[REPO].commit = COMMIT
 
 
@@ -83,6 +87,24 @@ def test_a_dataset_that_nobody_knows_yet_tells_its_failure_and_recovers(hub: Hub
     hub.plug()
     until(app, lambda a: a.dataframe)
     assert not app.error
+
+
+def ask_for_the_list() -> None:
+    """A page of one line."""
+    from core.ui import listings, loaders
+
+    listings.peek(loaders.source(loaders.settings().source))
+
+
+def test_cancel_ends_the_questions_and_not_only_the_waiting(hub: HubServer) -> None:
+    hub.faults.add(Fault("silent", times=None))
+    app = AppTest.from_function(ask_for_the_list, default_timeout=90).run()
+    key = ("list", loaders.source(f"hub:{REPO}").spec)
+    task = loaders.lists().get(key)
+    assert task is not None and task.state == "running"
+    loaders.lists().leave(key, app.session_state["watcher"])
+    assert task.wait(60)
+    assert isinstance(task.error, FetchCancelled)  # and not the Hub's deadline
 
 
 def test_a_failed_fetch_leaves_no_image_and_begins_again_by_itself(hub: HubServer) -> None:
