@@ -239,7 +239,7 @@ def test_a_branch_is_resolved_once_and_remembered(tmp_path: Path) -> None:
 def test_two_rows_of_one_id_never_share_an_image(tmp_path: Path) -> None:
     first, second = case(1, "sub-same"), case(2, "sub-same")
     with serve({"data/a.parquet": shard([first]), "data/b.parquet": shard([second])}) as hub:
-        hub.faults.add(Fault("status", where="a.parquet", times=None, status=404))
+        hub.faults.add(Fault("shifted", where="a.parquet", times=None))  # corrupt: the others are read all the same
         alone = source_on(hub, tmp_path)
         assert [c.case_id for c in alone.listing().cases] == ["sub-same"]
         assert gzip.decompress(alone.fetch("sub-same", ["dwi"]).files["dwi"].path.read_bytes()) == gzip.decompress(
