@@ -286,14 +286,8 @@ def _kept() -> tuple[Any, Any]:
 def doctor(as_json: JsonOption = False) -> None:
     """What RAM and disk this container really has, and how the previous run ended."""
     from core.resources.doctor import doctor as examine
+    from core.resources.doctor import in_words
 
     found = examine(load_settings())
 
-    def lines() -> Iterator[str]:
-        memory, disk = found["memory"], found["disk"]
-        yield f"RAM  {memory['used_mb']:.0f} of {memory['limit_mb']:.0f} MB ({memory['limit_source']})"
-        yield f"disk {disk['used_mb']:.0f} of {disk['limit_mb']:.0f} MB ({disk['limit_source']})"
-        previous = found["previous_run"]
-        yield "previous run: none recorded" if previous is None else f"previous run: {previous['class']}"
-
-    _say(found, as_json, lines)
+    _say(found, as_json, lambda: in_words(found))

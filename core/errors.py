@@ -26,6 +26,7 @@
     │   └── WorkerDied              the worker process ended without a result
     ├── PortInUse                   another program listens where the dashboard should
     ├── OverBudget                  a step that does not fit the container
+    ├── Quarantined                 a step that is not begun by itself, because it ended the app or its worker before
     └── ViewerError                 an image that cannot be put on the screen
         └── ViewerNotBuilt          the browser's part of the viewer is missing
 
@@ -161,6 +162,10 @@ class PortInUse(StrokescopeError):
 
 class OverBudget(StrokescopeError):
     """A step does not fit the container."""
+
+
+class Quarantined(StrokescopeError):
+    """The app does not begin this step by itself: safe mode."""
 
 
 class ViewerError(StrokescopeError):

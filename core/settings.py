@@ -44,6 +44,10 @@ def _size(value: object) -> object:
     return value
 
 
+def _folder(value: object) -> object:
+    return value if not isinstance(value, str) else Path(value.strip()).expanduser() if value.strip() else None
+
+
 Size = Annotated[int | None, BeforeValidator(_size)]
 
 
@@ -54,6 +58,9 @@ class Settings(BaseSettings):
         source: default source of cases, `hub:OWNER/NAME[@REVISION]`, `local:DIR` or `sample`.
         cache_dir: files that can be fetched or made again.
         state_dir: records that should outlive a run.
+        persist_dir: a folder that outlives the container, e.g. a mounted bucket, for a copy of the flight record.
+        health_port: where the supervisor answers /health and /metrics: "PORT", "HOST:PORT" or "off"; by default the
+            port after the app's, on this computer alone.
         memory_limit, disk_limit: bytes; a person's own limit, beside what the container says.
         cgroup_root: where the kernel shows control groups.
         hf_endpoint, hf_token, hf_hub_offline: the Hub's own variables.
@@ -67,6 +74,10 @@ class Settings(BaseSettings):
     source: str = Field(DEFAULT_SOURCE, validation_alias="STROKESCOPE_SOURCE")
     cache_dir: Path = Field(Path("~/.cache/strokescope"), validation_alias="STROKESCOPE_CACHE_DIR")
     state_dir: Path = Field(Path("~/.local/state/strokescope"), validation_alias="STROKESCOPE_STATE_DIR")
+    persist_dir: Annotated[Path | None, BeforeValidator(_folder)] = Field(
+        None, validation_alias="STROKESCOPE_PERSIST_DIR"
+    )
+    health_port: str = Field("", validation_alias="STROKESCOPE_HEALTH_PORT")
     memory_limit: Size = Field(None, validation_alias="STROKESCOPE_MEMORY_LIMIT")
     disk_limit: Size = Field(None, validation_alias="STROKESCOPE_DISK_LIMIT")
     cgroup_root: Path = Field(Path("/sys/fs/cgroup"), validation_alias="STROKESCOPE_CGROUP_ROOT")

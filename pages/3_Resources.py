@@ -5,4 +5,4 @@ from __future__ import annotations
 from core.ui import getting, loaders, resources_view
 
 getting.hold(())  # no image is on this screen
-resources_view.draw(loaders.settings(), loaders.sampler(), loaders.cache(), loaders.results())
+resources_view.draw(loaders.settings(), loaders.sampler(), loaders.cache(), loaders.results(), loaders.guard())

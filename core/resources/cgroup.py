@@ -6,7 +6,7 @@ that is missing, unreadable or strange is a None, never an exception. Which limi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -48,18 +48,50 @@ class Group:
 
 @dataclass(frozen=True)
 class CpuGroup:
-    """CPU of this process's groups: `quota` in cores, the smallest up the chain; `used_seconds` of the innermost."""
+    """CPU of this process's groups.
+
+    Attributes:
+        quota: in cores, the smallest up the chain.
+        used_seconds: of the innermost group.
+        periods, throttled: scheduling periods with a quota so far, and in how many of them the group had to wait.
+        throttled_seconds: how long it waited.
+    """
 
     quota: float | None
     used_seconds: float | None
+    periods: int | None = None
+    throttled: int | None = None
+    throttled_seconds: float | None = None
+
+
+Folder = tuple[Version, Path]  # one memory group: which interface shows it, and where
 
 
 def read_groups(root: Path, proc_root: Path = Path("/proc")) -> tuple[Group, ...]:
     """Memory groups of this process, innermost first; empty when the kernel shows none under `root`."""
     kernel = unreclaimable_kernel(read_meminfo(proc_root))
-    v1 = [_group_v1(folder, kernel) for folder in _folders(root, proc_root, "memory", "memory.limit_in_bytes")]
-    v2 = [_group_v2(folder) for folder in _folders(root, proc_root, "", "memory.max")]
-    return tuple(group for group in (*v1, *v2) if group.current_bytes is not None or group.limit_bytes is not None)
+    return groups_in(memory_folders(root, proc_root), kernel)
+
+
+def memory_folders(root: Path, proc_root: Path = Path("/proc")) -> tuple[Folder, ...]:
+    """Where this process's memory groups are shown, innermost first, v1 before v2."""
+    v1: list[Folder] = [("v1", folder) for folder in _folders(root, proc_root, "memory", "memory.limit_in_bytes")]
+    return (*v1, *(("v2", folder) for folder in _folders(root, proc_root, "", "memory.max")))
+
+
+def groups_in(folders: Iterable[Folder], kernel: int | None) -> tuple[Group, ...]:
+    """The groups in these folders, in their order; folders that say nothing are left out.
+
+    Args:
+        kernel: unreclaimable kernel memory of the whole machine.
+    """
+    read = [_group_v1(folder, kernel) if version == "v1" else _group_v2(folder) for version, folder in folders]
+    return tuple(group for group in read if group.current_bytes is not None or group.limit_bytes is not None)
+
+
+def innermost_v2(root: Path, proc_root: Path = Path("/proc")) -> Path | None:
+    """The folder of this process's own v2 group, whatever controllers it has; None where there is none."""
+    return next(iter(_folders(root, proc_root, "", "memory.max")), None)
 
 
 def read_cpu(root: Path, proc_root: Path = Path("/proc")) -> CpuGroup:
@@ -69,16 +101,30 @@ def read_cpu(root: Path, proc_root: Path = Path("/proc")) -> CpuGroup:
     used = [_scaled(_stat(folder / "cpu.stat").get("usage_usec"), 1e-6) for folder in folders]
     for folder in _folders(root, proc_root, "cpu", "cpu.cfs_quota_us"):
         limits.append(_quota(read_text(folder / "cpu.cfs_quota_us"), read_text(folder / "cpu.cfs_period_us")))
+        folders = [folder, *folders]  # its own cpu.stat counts the waiting in v1
     v1 = _folders(root, proc_root, "cpuacct", "cpuacct.usage")
     used = [_scaled(_number(read_text(folder / "cpuacct.usage")), 1e-9) for folder in v1] or used
     known = [limit for limit in limits if limit is not None]
-    return CpuGroup(min(known, default=None), next((seconds for seconds in used if seconds is not None), None))
+    seconds = next((seconds for seconds in used if seconds is not None), None)
+    return CpuGroup(min(known, default=None), seconds, *_throttling(folders))
+
+
+def _throttling(folders: Iterable[Path]) -> tuple[int | None, int | None, float | None]:
+    """Periods, throttled periods and seconds waited, of the group that had to wait most; v1 counts nanoseconds."""
+    best: tuple[int | None, int | None, float | None] = (None, None, None)
+    for folder in folders:
+        stat = _stat(folder / "cpu.stat")
+        if "nr_throttled" in stat and (best[1] is None or stat["nr_throttled"] > best[1]):
+            waited = _scaled(stat.get("throttled_usec"), 1e-6) or _scaled(stat.get("throttled_time"), 1e-9)
+            best = stat.get("nr_periods"), stat["nr_throttled"], waited
+    return best
 
 
 def read_text(path: Path) -> str | None:
-    """The file's text without surrounding blanks, or None when it cannot be read."""
+    """The file's text without surrounding blanks, or None when it cannot be read. Small files that the kernel makes."""
     try:
-        return path.read_text(encoding="utf-8").strip()
+        with path.open("rb", buffering=0) as file:
+            return file.read().decode("utf-8").strip()
     except (OSError, UnicodeDecodeError):
         return None
 
@@ -214,7 +260,7 @@ def _stat(path: Path) -> dict[str, int]:
 
 
 def _number(text: str | None) -> int | None:
-    return int(text) if text is not None and text.isascii() and text.isdigit() else None
+    return int(text) if text is not None and text.isdigit() and text.isascii() else None
 
 
 def _limit(text: str | None) -> int | None:

@@ -10,14 +10,17 @@ import contextlib
 import ctypes
 import json
 import os
+import resource
 import selectors
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Protocol
 
 TICK_S = 0.05  # how often cancel, the deadline and memory are looked at
 GRACE_S = 1.0  # between SIGTERM and SIGKILL; cancelling stays well under 2 s
@@ -41,6 +44,7 @@ class ChildEnd:
         peak_rss_mb: largest resident memory seen, MB (1e6 bytes); 0 when it could not be seen.
         cancelled, timed_out: we ended it, and why.
         seconds: from start to end.
+        address_space_mb: the backstop it ran under, None for none.
     """
 
     returncode: int
@@ -50,6 +54,23 @@ class ChildEnd:
     cancelled: bool
     timed_out: bool
     seconds: float
+    address_space_mb: float | None = None
+
+    @property
+    def hit_backstop(self) -> bool:
+        """Whether it failed because it asked for more address space than its backstop."""
+        words = ("MemoryError", "bad_alloc", "Cannot allocate memory", "can't allocate memory")
+        return bool(self.address_space_mb and self.returncode and any(word in self.stderr_tail for word in words))
+
+
+class Handle(Protocol):
+    """A running child, for whoever may have to kill it."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def kill(self) -> bool:
+        """End it and its group at once; False when it was over. Never hits another process that has got its number."""
 
 
 def child_env(threads: int = 1, extra: Mapping[str, str] | None = None) -> dict[str, str]:
@@ -113,6 +134,14 @@ class _Watch:
     cancelled: bool = False
     timed_out: bool = False
     status: int | None = None
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    def kill(self) -> bool:
+        return self.send(signal.SIGKILL)
 
     def look(self, cancelled: Callable[[], bool], timeout_s: float | None) -> None:
         """Measure, and end the child if it is time to."""
@@ -127,11 +156,14 @@ class _Watch:
         elif now - self.asked_to_end > GRACE_S:
             self.send(signal.SIGKILL)
 
-    def send(self, number: int) -> None:
+    def send(self, number: int) -> bool:
         """Signal the whole group; it bears the child's pid, which stays ours until the child is reaped."""
-        if self.status is None:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, number)
+        with self.lock:
+            if self.status is None:
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(self.process.pid, number)
+                    return True
+        return False
 
     def reap(self, *, wait: bool) -> bool:
         """Collect the child if it has ended; its descendants die with it."""
@@ -141,9 +173,12 @@ class _Watch:
                 if seen is None:
                     return False
                 self.send(signal.SIGKILL)
+                with self.lock:
+                    self.status = self.process.wait()
             elif not wait and self.process.poll() is None:
                 return False
-            self.status = self.process.wait()
+            else:
+                self.status = self.process.wait()
         return True
 
 
@@ -154,6 +189,9 @@ def run_child(
     timeout_s: float | None,
     env: Mapping[str, str] | None = None,
     on_start: Callable[[int], None] | None = None,
+    *,
+    on_handle: Callable[[Handle], None] | None = None,
+    address_space_mb: float | None = None,
 ) -> ChildEnd:
     """Run a program to its end, in the calling thread.
 
@@ -165,7 +203,8 @@ def run_child(
         cancelled: asked every TICK_S; true ends the child and its group, SIGTERM first, SIGKILL after GRACE_S.
         timeout_s: wall seconds the child may take, None for no limit.
         env: the whole environment; None for `child_env()`.
-        on_start: called with the pid, e.g. for a watchdog.
+        on_start, on_handle: called with the pid, and with the means to kill it, e.g. for a watchdog.
+        address_space_mb: the most address space it may have (RLIMIT_AS), a backstop; None for no limit. Linux only.
 
     Raises:
         OSError: the program could not be started. Whatever a callback raises ends the child and comes through.
@@ -173,25 +212,54 @@ def run_child(
     process = _start(argv, child_env() if env is None else env)
     watch, listener = _Watch(process, time.monotonic()), _Listener(on_line)
     try:
+        _bound(process.pid, address_space_mb)
+        if on_handle is not None:
+            on_handle(watch)
         if on_start is not None:
             on_start(process.pid)
         _listen(watch, listener, cancelled, timeout_s)
         listener.line(bytes(listener.buffer))
     finally:
-        watch.send(signal.SIGKILL)
-        watch.reap(wait=True)
-        for pipe in (process.stdout, process.stderr):
-            if pipe is not None:
-                pipe.close()
+        _finish(watch)
+    return _end(watch, listener, address_space_mb)
+
+
+def _finish(watch: _Watch) -> None:
+    """Whatever happened: nothing of the child is left."""
+    watch.send(signal.SIGKILL)
+    watch.reap(wait=True)
+    for pipe in (watch.process.stdout, watch.process.stderr):
+        if pipe is not None:
+            pipe.close()
+
+
+def _end(watch: _Watch, listener: _Listener, address_space_mb: float | None) -> ChildEnd:
     code = watch.status if watch.status is not None else -signal.SIGKILL
-    tail = listener.tail.decode("utf-8", "replace")
-    seconds = time.monotonic() - watch.started
-    return ChildEnd(code, -code if code < 0 else None, tail, watch.peak_mb, watch.cancelled, watch.timed_out, seconds)
+    return ChildEnd(
+        returncode=code,
+        signal=-code if code < 0 else None,
+        stderr_tail=listener.tail.decode("utf-8", "replace"),
+        peak_rss_mb=watch.peak_mb,
+        cancelled=watch.cancelled,
+        timed_out=watch.timed_out,
+        seconds=time.monotonic() - watch.started,
+        address_space_mb=address_space_mb,
+    )
 
 
 def _start(argv: Sequence[str], env: Mapping[str, str]) -> subprocess.Popen[bytes]:
     nothing, pipe = subprocess.DEVNULL, subprocess.PIPE
     return subprocess.Popen(list(argv), stdin=nothing, stdout=pipe, stderr=pipe, env=dict(env), start_new_session=True)
+
+
+def _bound(pid: int, address_space_mb: float | None) -> None:
+    """Offer the child to the OOM killer and set its backstop, before it has imported anything; where Linux lets us."""
+    with contextlib.suppress(OSError):
+        Path(f"/proc/{pid}/oom_score_adj").write_text("1000")
+    if address_space_mb is not None and sys.platform == "linux":
+        limit = int(address_space_mb * 1e6)
+        with contextlib.suppress(OSError, ValueError):
+            resource.prlimit(pid, resource.RLIMIT_AS, (limit, limit))
 
 
 def _listen(watch: _Watch, listener: _Listener, cancelled: Callable[[], bool], timeout_s: float | None) -> None:

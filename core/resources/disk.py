@@ -16,7 +16,7 @@ from pathlib import Path
 from core.resources.memory import MB
 from core.settings import Settings
 
-WARN, REFUSE = 0.70, 0.90  # of the limit (facts, spaces)
+WARN, EVICT, REFUSE = 0.70, 0.80, 0.90  # of the limit (facts, spaces)
 
 # Ephemeral disk of the Spaces tiers, hub-docs August 2026; 1 GB = 10^9, as in "storage limit exceeded (50G)".
 _GB = 1_000_000_000
@@ -33,11 +33,17 @@ SMALLEST_TIER = min(TIERS.values())
 
 @dataclass(frozen=True)
 class Usage:
-    """What `du` found: bytes on disk. `complete` is False when time ran out (then it is a lower bound)."""
+    """What `du` found: bytes on disk.
+
+    Attributes:
+        complete: False when time ran out (then everything is a lower bound).
+        parts: what it is for and how much of it, "cache", "results", "uploads", "state", "logs", "tmp", "libraries".
+    """
 
     used_bytes: int
     cache_bytes: int
     complete: bool = True
+    parts: tuple[tuple[str, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -60,6 +66,8 @@ class DiskReading:
             first measurement is done.
         cache_bytes: part of it in the cache folder; None likewise.
         free_bytes: what may still be written: never more than the file system has.
+        parts: what the use is for, as in Usage.
+        deleted_bytes: held by files that are deleted but still open; part of `used_bytes`.
     """
 
     limit_bytes: int
@@ -67,6 +75,8 @@ class DiskReading:
     used_bytes: int | None
     cache_bytes: int | None
     free_bytes: int
+    parts: tuple[tuple[str, int], ...] = ()
+    deleted_bytes: int = 0
 
     @property
     def limit_mb(self) -> float:
@@ -78,9 +88,14 @@ class DiskReading:
         return min(1.0, max(0.0, 1.0 - self.free_bytes / self.limit_bytes))
 
 
-def read_disk(settings: Settings, usage: Usage | None) -> DiskReading:
-    """Ask the file system and decide; `usage` comes from `measure_usage`, which takes its time."""
-    return decide_disk(tier_limit(settings), settings.disk_limit, stat_filesystem(settings.cache_dir), usage)
+def read_disk(settings: Settings, usage: Usage | None, deleted_bytes: int = 0) -> DiskReading:
+    """Ask the file system and decide; `usage` comes from `measure_usage`, which takes its time.
+
+    Args:
+        deleted_bytes: what our deleted but open files hold, which `du` cannot see.
+    """
+    filesystem = stat_filesystem(settings.cache_dir)
+    return decide_disk(tier_limit(settings), settings.disk_limit, filesystem, usage, deleted_bytes)
 
 
 def tier_limit(settings: Settings) -> tuple[int, str] | None:
@@ -96,10 +111,14 @@ def tier_limit(settings: Settings) -> tuple[int, str] | None:
 
 
 def decide_disk(
-    tier: tuple[int, str] | None, setting: int | None, filesystem: FileSystem | None, usage: Usage | None
+    tier: tuple[int, str] | None,
+    setting: int | None,
+    filesystem: FileSystem | None,
+    usage: Usage | None,
+    deleted_bytes: int = 0,
 ) -> DiskReading:
     """The smallest limit wins; free space is the least that any of them leaves."""
-    ours = usage.used_bytes if usage else None
+    ours = usage.used_bytes + deleted_bytes if usage else None
     offers: list[tuple[int, str, int | None]] = [(*tier, ours)] if tier else []
     offers += [(setting, "STROKESCOPE_DISK_LIMIT", ours)] if setting else []
     offers += [(filesystem.total_bytes, "file system", filesystem.used_bytes)] if filesystem else []
@@ -107,7 +126,8 @@ def decide_disk(
     limit, source, used = min(offers, key=lambda offer: offer[0])
     rooms = [max(0, offer[0] - (offer[2] or 0)) for offer in offers]
     rooms += [filesystem.free_bytes] if filesystem else []
-    return DiskReading(limit, source, used, usage.cache_bytes if usage else None, min(rooms))
+    cache_bytes, parts = (usage.cache_bytes, usage.parts) if usage else (None, ())
+    return DiskReading(limit, source, used, cache_bytes, min(rooms), parts, deleted_bytes)
 
 
 def stat_filesystem(path: Path) -> FileSystem | None:
@@ -122,23 +142,40 @@ def stat_filesystem(path: Path) -> FileSystem | None:
     return None
 
 
-def writable_roots(settings: Settings, home: Path | None = None, scratch: Path | None = None) -> tuple[Path, ...]:
-    """Folders whose content counts: ours, and on a Space what libraries write (~/.cache and the temp folder)."""
-    roots = [settings.cache_dir, settings.state_dir]
+def folders_by_use(settings: Settings, home: Path | None = None, scratch: Path | None = None) -> dict[str, Path]:
+    """Folders whose content counts, by what they are for; a folder inside another is named before it.
+
+    Ours, and on a Space what libraries write (~/.cache and the temp folder).
+    """
+    cache, state = settings.cache_dir.resolve(), settings.state_dir.resolve()
+    folders = {"results": cache / "results", "uploads": cache / "uploads", "cache": cache}
+    folders |= {"logs": state / "logs", "state": state}
     if settings.space_id:
-        roots += [(home or Path.home()) / ".cache", scratch or Path(tempfile.gettempdir())]
-    resolved = sorted({root.resolve() for root in roots})
-    return tuple(root for root in resolved if not any(other in root.parents for other in resolved))
+        folders["libraries"] = ((home or Path.home()) / ".cache").resolve()
+        folders["tmp"] = (scratch or Path(tempfile.gettempdir())).resolve()
+    return folders
+
+
+def writable_roots(settings: Settings, home: Path | None = None, scratch: Path | None = None) -> tuple[Path, ...]:
+    """The outermost of these folders: each file below them counts once."""
+    roots = sorted(set(folders_by_use(settings, home, scratch).values()))
+    return tuple(root for root in roots if not any(other in root.parents for other in roots))
 
 
 def measure_usage(settings: Settings, limit_s: float = 5.0, clock: Callable[[], float] = time.monotonic) -> Usage:
-    """Walk the writable roots; takes about 0.2 s for 35 000 files, at most about `limit_s`."""
-    deadline = clock() + limit_s
-    cache = settings.cache_dir.resolve()
+    """Walk the folders; takes about 0.2 s for 35 000 files, at most about `limit_s`."""
+    deadline, complete = clock() + limit_s, True
     seen: set[tuple[int, int]] = set()
-    cache_bytes, complete = disk_usage([cache], deadline, seen, clock)
-    rest, rest_complete = disk_usage(writable_roots(settings), deadline, seen, clock, skip=cache)
-    return Usage(cache_bytes + rest, cache_bytes, complete and rest_complete)
+    folders = folders_by_use(settings)
+    every = frozenset(str(folder) for folder in folders.values())
+    parts: dict[str, int] = {}
+    walked: set[Path] = set()
+    for name, folder in folders.items():
+        size, whole = disk_usage([folder], deadline, seen, clock, skip=every) if folder not in walked else (0, True)
+        walked.add(folder)
+        parts[name], complete = size, complete and whole
+    ours = parts["cache"] + parts["results"] + parts["uploads"]
+    return Usage(sum(parts.values()), ours, complete, tuple((name, size) for name, size in parts.items() if size))
 
 
 def disk_usage(
@@ -146,9 +183,11 @@ def disk_usage(
     deadline: float,
     seen: set[tuple[int, int]],
     clock: Callable[[], float] = time.monotonic,
-    skip: Path | None = None,
+    skip: frozenset[str] = frozenset(),
 ) -> tuple[int, bool]:
     """Bytes that the files under `roots` occupy, and whether all of them were seen before `deadline`.
+
+    Folders in `skip` are left out where they lie below a root.
 
     Follows no symbolic link and stays on each root's own file system (a mounted bucket is not this disk). Hard links
     count once, by `seen`. What vanishes or cannot be read meanwhile is left out.
@@ -159,13 +198,13 @@ def disk_usage(
             device = root.stat().st_dev
         except OSError:
             continue
-        folders = [str(root)] if root != skip else []
+        folders = [str(root)]
         while folders:
             if clock() >= deadline:
                 return total, False
             size, deeper = _folder(folders.pop(), device, seen)
             total += size
-            folders += [folder for folder in deeper if skip is None or folder != str(skip)]
+            folders += [folder for folder in deeper if folder not in skip]
     return total, True
 
 

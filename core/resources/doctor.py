@@ -1,11 +1,12 @@
 """Doctor: the container's state as one JSON object, the same for `python -m core doctor` and the page's download.
 
-MB are 10^6 bytes. Holds no token, no path and no case id.
+MB are 10^6 bytes. Holds no token and no path; a case only by the word that the flight record has for it (phases.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ from core.resources.disk import DiskReading, Usage, measure_usage
 from core.resources.gpu import Gpu, read_gpus
 from core.resources.memory import MB, MemoryReading
 from core.resources.probe import Reading, take_reading
-from core.resources.runs import PreviousRun, previous_run
+from core.resources.runs import PreviousRun, history, previous_run
+from core.resources.safemode import OFF, SafeMode, safe_mode
 from core.settings import Settings
 
 
@@ -29,21 +31,56 @@ def doctor(
     Returns:
         `{memory: {limit_mb, used_mb, working_set_mb, limit_source, oom_group, limit_bytes}, disk: {limit_mb, used_mb,
         cache_mb, limit_source, free_mb}, gpu: [{name, limit_mb, used_mb, load_percent}] or null, previous_run: {class,
-        confidence, evidence} or null, safe_mode}`.
+        confidence, evidence, phase, case, whom} or null, safe_mode, safe_mode_reason, quarantined: [{phase, case}],
+        runs: [the same as previous_run, with started_at and ended_at], newest first}`.
     """
     reading = take_reading(settings, proc_root, usage=measure(settings), gpu=gpus())
-    return describe(reading, previous_run(settings.state_dir))
+    state, persist = settings.state_dir, settings.persist_dir
+    safe = safe_mode(state, persist, time.time())
+    runs = history(state, persist_dir=persist)
+    return describe(reading, previous_run(state, persist_dir=persist), safe, runs)
 
 
-def describe(reading: Reading, previous: PreviousRun | None) -> dict[str, Any]:
-    """The same from a reading that is there already."""
+def describe(
+    reading: Reading, previous: PreviousRun | None, safe: SafeMode = OFF, runs: Sequence[PreviousRun] = ()
+) -> dict[str, Any]:
+    """The same from what is there already."""
     return {
         "memory": _memory(reading.memory),
         "disk": _disk(reading.disk),
         "gpu": [_gpu(gpu) for gpu in reading.gpu] or None,
         "previous_run": previous.as_json() if previous else None,
-        "safe_mode": False,
+        "safe_mode": safe.active,
+        "safe_mode_reason": safe.reason,
+        "quarantined": [{"phase": phase, "case": case} for phase, case in safe.quarantined],
+        "runs": [{**run.as_json(), "started_at": run.started_at, "ended_at": run.ended_at} for run in runs],
     }
+
+
+def in_words(found: Mapping[str, Any]) -> Iterator[str]:
+    """What `doctor` found, line by line for a terminal."""
+    memory, disk = found["memory"], found["disk"]
+    yield f"RAM  {memory['used_mb']:.0f} of {memory['limit_mb']:.0f} MB ({memory['limit_source']})"
+    yield f"disk {disk['used_mb']:.0f} of {disk['limit_mb']:.0f} MB ({disk['limit_source']})"
+    yield from _run_in_words(found["previous_run"])
+    if found["safe_mode"]:
+        yield f"safe mode: {found['safe_mode_reason']}"
+    for pair in found["quarantined"]:
+        yield f"in quarantine: {pair['phase']} {pair['case']}".rstrip()
+    if len(found["runs"]) > 1:
+        yield f"runs before, newest first: {', '.join(run['class'] for run in found['runs'][1:])}"
+
+
+def _run_in_words(previous: Mapping[str, Any] | None) -> Iterator[str]:
+    if previous is None:
+        yield "previous run: none recorded"
+        return
+    sure = "" if previous["confidence"] == "none" else f" ({previous['confidence']})"
+    yield f"previous run: {previous['class']}{sure}"
+    if previous["phase"]:
+        case = f" of {previous['case']}" if previous["case"] else ""
+        yield f"  during {previous['phase']}{case}" + (f", for {previous['whom']}" if previous["whom"] else "")
+    yield from (f"  {sentence}" for sentence in previous["evidence"])
 
 
 def describe_history(history: Sequence[Reading]) -> list[dict[str, Any]]:

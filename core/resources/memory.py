@@ -6,7 +6,7 @@ the kernel cannot give back; page cache is not use. Does not look at single proc
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +16,12 @@ from core.resources.cgroup import Group, read_groups, read_meminfo, unreclaimabl
 from core.settings import Settings
 
 MB = 1_000_000  # every *_mb in our JSON; limits set in GiB are also given in bytes
-WARN, STOP_ADMITTING, KILL = 0.70, 0.80, 0.88  # of the limit; the ladder that held in experiments (facts, spaces)
+WARN, STOP_ADMITTING, KILL, DRAIN = (
+    0.70,
+    0.80,
+    0.88,
+    0.95,
+)  # of the limit; the ladder that held in experiments (facts, spaces)
 
 
 @dataclass(frozen=True)
@@ -98,9 +103,9 @@ def decide_memory(
     return MemoryReading(limit, source, used, working_set, any(flags) if flags else None, kills)
 
 
-def read_host(proc_root: Path = Path("/proc")) -> HostMemory:
-    """The machine's own memory: /proc/meminfo, elsewhere (macOS) what psutil says."""
-    fields = read_meminfo(proc_root)
+def read_host(proc_root: Path = Path("/proc"), meminfo: Mapping[str, int] | None = None) -> HostMemory:
+    """The machine's own memory: /proc/meminfo (read already, or now), elsewhere (macOS) what psutil says."""
+    fields = read_meminfo(proc_root) if meminfo is None else meminfo
     if "MemTotal" not in fields or "AnonPages" not in fields:
         machine = psutil.virtual_memory()
         return HostMemory(machine.total, machine.total - machine.available, None)

@@ -10,13 +10,17 @@ import os
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
+from core.resources import shm
 from core.resources.cgroup import read_cpu
 from core.resources.disk import Usage, measure_usage, read_disk
 from core.resources.gpu import Gpu, read_gpus
+from core.resources.handles import read_handles
 from core.resources.memory import read_memory
+from core.resources.network import read_network
+from core.resources.pressure import read_pressure
 from core.resources.processes import read_processes, tree_root
 from core.resources.reading import CpuReading as CpuReading
 from core.resources.reading import Reading as Reading
@@ -35,6 +39,8 @@ def take_reading(
     gpu: tuple[Gpu, ...] = (),
     before: Reading | None = None,
     root_pid: int | None = None,
+    doing: Mapping[int, str] | None = None,
+    shm_root: Path = shm.ROOT,
     clock: Callable[[], float] = time.time,
     ticks: Callable[[], float] = time.monotonic,
 ) -> Reading:
@@ -44,19 +50,37 @@ def take_reading(
         usage, gpu: the latest slow measurements; without `usage` the disk's use may be unknown.
         before: an earlier reading, so that loads can be given.
         root_pid: top of the process tree; by default the supervisor, or this process where there is none.
+        doing: what processes are busy with, in a few words, by their number.
     """
     root = tree_root(os.environ, os.getpid(), os.getppid()) if root_pid is None else root_pid
-    group = read_cpu(settings.cgroup_root, proc_root)
+    processes = read_processes(root, doing)
+    handles = read_handles((row.pid for row in processes), proc_root)
     now = Reading(
         at=clock(),
         ticks=ticks(),
         memory=read_memory(settings, proc_root),
-        disk=read_disk(settings, usage),
-        cpu=CpuReading(_core_count(), group.quota, group.used_seconds),
+        disk=read_disk(settings, usage, handles.deleted_bytes),
+        cpu=_read_cpu(settings, proc_root),
         gpu=gpu,
-        processes=read_processes(root),
+        processes=processes,
+        pressure=read_pressure(settings.cgroup_root, proc_root),
+        shared=shm.read_shared_memory(shm_root),
+        handles=handles,
+        network=read_network(proc_root),
     )
     return with_loads(now, before)
+
+
+def _read_cpu(settings: Settings, proc_root: Path) -> CpuReading:
+    group = read_cpu(settings.cgroup_root, proc_root)
+    return CpuReading(
+        _core_count(),
+        group.quota,
+        group.used_seconds,
+        periods=group.periods,
+        throttled=group.throttled,
+        throttled_seconds=group.throttled_seconds,
+    )
 
 
 def _core_count() -> int:
@@ -71,6 +95,8 @@ class Sampler:
         period_s: seconds between readings.
         keep_s: seconds of history; older readings are dropped.
         measure, gpus: the slow measurements, a seam for tests.
+        doing: what processes are busy with, by their number; asked at each reading.
+        root_pid: as `take_reading`.
     """
 
     def __init__(
@@ -82,8 +108,11 @@ class Sampler:
         proc_root: Path = Path("/proc"),
         measure: Callable[[Settings], Usage] = measure_usage,
         gpus: Callable[[], tuple[Gpu, ...]] = read_gpus,
+        doing: Callable[[], Mapping[int, str]] = dict,
+        root_pid: int | None = None,
     ) -> None:
         self._settings, self._period_s, self._proc_root = settings, period_s, proc_root
+        self._doing, self._root_pid = doing, root_pid
         self._measure, self._gpus = measure, gpus
         self._ring: deque[Reading] = deque(maxlen=max(1, round(keep_s / period_s)))
         self._lock = threading.Lock()
@@ -129,7 +158,15 @@ class Sampler:
         with self._lock:
             before = self._ring[-1] if self._ring else None
             usage, gpu = self._usage, self._gpu
-        reading = take_reading(self._settings, self._proc_root, usage=usage, gpu=gpu, before=before)
+        reading = take_reading(
+            self._settings,
+            self._proc_root,
+            usage=usage,
+            gpu=gpu,
+            before=before,
+            root_pid=self._root_pid,
+            doing=self._doing(),
+        )
         with self._lock:
             self._ring.append(reading)
         return reading

@@ -27,6 +27,7 @@ class ProcessRow:
         rss_bytes: resident memory, shared pages included.
         cpu_seconds: user + system since it began.
         cpu_percent: of one core since the reading before; None in a first reading.
+        doing: what it is busy with, in a few words that name no file and no person; "" when nobody said.
     """
 
     pid: int
@@ -34,6 +35,7 @@ class ProcessRow:
     rss_bytes: int
     cpu_seconds: float
     cpu_percent: float | None = None
+    doing: str = ""
 
     @property
     def rss_mb(self) -> float:
@@ -48,7 +50,7 @@ def role_of(argv: Sequence[str], name: str = "") -> str:
     if module == "core":
         return "supervisor" if "serve" in words else "command"
     if module.startswith("core."):
-        return "worker" if module.endswith(".worker") else "command"
+        return "worker" if module.endswith((".worker", ".score")) else "command"
     if module == "streamlit" or program == "streamlit" or any(Path(word).name == "streamlit" for word in words[:1]):
         return "app"
     return program or "unknown"
@@ -64,22 +66,28 @@ def supervised(environ: Mapping[str, str] | None = None) -> bool:
     return (os.environ if environ is None else environ).get(SUPERVISED) == "1"
 
 
-def read_processes(root_pid: int) -> tuple[ProcessRow, ...]:
-    """The process and everything below it, largest first; those that end meanwhile are left out."""
+def read_processes(root_pid: int, doing: Mapping[int, str] | None = None) -> tuple[ProcessRow, ...]:
+    """The process and everything below it, largest first; those that end meanwhile are left out.
+
+    Args:
+        doing: what processes are busy with, by their number.
+    """
     try:
         root = psutil.Process(root_pid)
         tree = [root, *root.children(recursive=True)]
     except psutil.Error:
         return ()
-    rows = (_row(process) for process in tree)
+    words = doing or {}
+    rows = (_row(process, words.get(process.pid, "")) for process in tree)
     return tuple(sorted((row for row in rows if row is not None), key=lambda row: -row.rss_bytes))
 
 
-def _row(process: psutil.Process) -> ProcessRow | None:
+def _row(process: psutil.Process, doing: str) -> ProcessRow | None:
     try:
         with process.oneshot():
             times = process.cpu_times()
             role = role_of(process.cmdline(), process.name())
-            return ProcessRow(process.pid, role, process.memory_info().rss, times.user + times.system)
+            seconds = times.user + times.system
+            return ProcessRow(process.pid, role, process.memory_info().rss, seconds, doing=doing)
     except psutil.Error:
         return None

@@ -9,8 +9,12 @@ from dataclasses import dataclass, replace
 
 from core.resources.disk import DiskReading
 from core.resources.gpu import Gpu
+from core.resources.handles import Handles
 from core.resources.memory import MemoryReading
+from core.resources.network import Network
+from core.resources.pressure import Pressure
 from core.resources.processes import ProcessRow
+from core.resources.shm import SharedMemory
 
 MIN_SPAN_S = 0.05  # a shorter time between two readings gives no meaningful load
 
@@ -24,12 +28,19 @@ class CpuReading:
         quota: cores' worth of time that the container may use, None without a quota.
         used_seconds: CPU time of the container's group since it began; None when the kernel does not say.
         load_percent: of what is allowed, since the reading before; None in a first reading.
+        periods, throttled: scheduling periods so far, and in how many the container had to wait for its quota.
+        throttled_seconds: how long it waited so far.
+        throttled_percent: of the periods since the reading before; None in a first reading or without a quota.
     """
 
     count: int
     quota: float | None
     used_seconds: float | None
     load_percent: float | None = None
+    periods: int | None = None
+    throttled: int | None = None
+    throttled_seconds: float | None = None
+    throttled_percent: float | None = None
 
     @property
     def allowed(self) -> float:
@@ -46,6 +57,10 @@ class Reading:
         ticks: monotonic seconds (for differences).
         gpu: empty when there is none.
         processes: this app's tree, largest first.
+        pressure: how long work waited for memory; None where the kernel does not count it.
+        shared: /dev/shm; None where there is none. Its bytes are in `memory` already.
+        handles: open files, threads and deleted but open files of the tree.
+        network: bytes so far; None where they are not counted.
     """
 
     at: float
@@ -55,6 +70,10 @@ class Reading:
     cpu: CpuReading
     gpu: tuple[Gpu, ...]
     processes: tuple[ProcessRow, ...]
+    pressure: Pressure | None = None
+    shared: SharedMemory | None = None
+    handles: Handles | None = None
+    network: Network | None = None
 
 
 def with_loads(now: Reading, before: Reading | None) -> Reading:
@@ -73,7 +92,28 @@ def with_loads(now: Reading, before: Reading | None) -> Reading:
     else:
         load = _percent(used, before.cpu.used_seconds, span * now.cpu.allowed)
     load = None if load is None else min(100.0, load)
-    return replace(now, cpu=replace(now.cpu, load_percent=load), processes=rows)
+    return replace(
+        now, cpu=replace(now.cpu, load_percent=load, throttled_percent=_waited(now.cpu, before.cpu)), processes=rows
+    )
+
+
+def network_rates(now: Reading, before: Reading) -> tuple[float, float] | None:
+    """Bytes per second in and out between two readings; None when they are too close, or not counted."""
+    span = now.ticks - before.ticks
+    if now.network is None or before.network is None or span < MIN_SPAN_S:
+        return None
+    received = now.network.received_bytes - before.network.received_bytes
+    sent = now.network.sent_bytes - before.network.sent_bytes
+    return None if min(received, sent) < 0 else (received / span, sent / span)
+
+
+def _waited(now: CpuReading, before: CpuReading) -> float | None:
+    if now.periods is None or before.periods is None or now.throttled is None or before.throttled is None:
+        return None
+    periods, throttled = now.periods - before.periods, now.throttled - before.throttled
+    if periods < 0 or throttled < 0:
+        return None
+    return min(100.0, 100.0 * throttled / periods) if periods else 0.0
 
 
 def _percent(after: float, before: float | None, span: float) -> float | None:

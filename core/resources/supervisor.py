@@ -1,12 +1,11 @@
 """Supervisor: starts the dashboard, passes signals on, starts it again when it dies, and records how each run ended.
 
-It stays small: no streamlit, no torch, nothing that can fail with the app. Does not watch memory (the guard's work) and
-does not answer health checks.
+It stays small: no streamlit, no torch, nothing that can fail with the app. What it looks at is heart.py, what it
+answers endpoint.py; it kills no worker (watchdog.py).
 """
 
 from __future__ import annotations
 
-import ctypes
 import logging
 import os
 import signal
@@ -17,19 +16,33 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
 
 from core.errors import PortInUse
-from core.resources.memory import read_memory
+from core.resources.breaker import Breaker
+from core.resources.ending import CLEAN_CODES, judge
+from core.resources.endpoint import Address, Endpoint, address_of
+from core.resources.heart import Heart
 from core.resources.processes import SUPERVISED
-from core.resources.runs import CLEAN_CODES, Ending, RunLog, judge
+from core.resources.record import read_record
+from core.resources.recorder import Recorder, new_run
+from core.resources.runs import RunLog
+from core.resources.verdict import Verdict
+from core.resources.verdict import judge as judge_record
 from core.settings import Settings
 
 LOG = logging.getLogger("strokescope.supervisor")
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-_PR_SET_PDEATHSIG = 1  # linux/prctl.h
+# A program of its own, as nothing may run between fork and exec in a process with threads. 1 is PR_SET_PDEATHSIG.
+_LEASH = """
+import ctypes, os, sys
+ctypes.CDLL(None).prctl(1, 15, 0, 0, 0)
+if os.getppid() != int(sys.argv[1]):
+    sys.exit(143)
+os.execvp(sys.argv[2], sys.argv[2:])
+"""
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,7 @@ def serve(
     command: Sequence[str] | None = None,
     policy: Policy | None = None,
     announce: Callable[[str], None] | None = None,
+    hub_message: Callable[[], str | None] = lambda: None,
 ) -> int:
     """Run the dashboard until it stops cleanly, is asked to stop, or dies too often. Call it in the main thread.
 
@@ -71,23 +85,73 @@ def serve(
         app: Home.py; its folder is the working directory.
         command: what to run instead of Streamlit (tests).
         announce: where the line with the address goes; stdout by default.
+        hub_message: asks the Hub why the container failed last, when the record does not say.
 
     Returns the app's return code, 128 + signal when a signal ended it.
 
     Raises:
         PortInUse: something else listens on the port.
+        BadSettings: the health port is not one.
     """
     check_port(port)
+    address = address_of(settings.health_port, port)
     argv = list(command) if command is not None else streamlit_command(port, app)
-    log, patience = RunLog(settings.state_dir), policy or Policy()
-    restarts: list[float] = []
+    recorder = Recorder(settings.state_dir, settings.persist_dir, role="supervisor", run=new_run())
+    breaker = Breaker(recorder)
+    heart = Heart(settings, recorder, breaker)
+    log = RunLog(settings.state_dir, recorder=recorder, hub_message=hub_message)
+    lives = _Lives(argv, app.parent, log, breaker, heart, bool(settings.space_id))
     with _stop_requests() as stop:
         (announce or _to_stdout)(f"Strokescope: http://localhost:{port}")
+        lives.look_back()
+        with _watching(heart, address):
+            code = lives.all(stop, policy or Policy())
+    breaker.close()
+    recorder.close()
+    return code
+
+
+@contextmanager
+def _watching(heart: Heart, address: Address | None) -> Iterator[None]:
+    """The heart beats and the endpoint answers while the block runs."""
+    endpoint = Endpoint(heart.health, heart.metrics)
+    heart.start()
+    if address is not None:
+        endpoint.start(address)
+    try:
+        yield
+    finally:
+        endpoint.stop()
+        heart.stop()
+
+
+@dataclass
+class _Lives:
+    """The app's lives under this supervisor, each recorded before it starts and after it ends."""
+
+    argv: Sequence[str]
+    folder: Path
+    log: RunLog
+    breaker: Breaker
+    heart: Heart
+    on_space: bool
+
+    def look_back(self) -> None:
+        """Judge what an earlier supervisor could not; what ended abnormally counts."""
+        self.breaker.prepare()
+        for verdict in self.log.settle():
+            LOG.info("an earlier run ended: %s (%s)", verdict.class_, ", ".join(verdict.evidence))
+            self._count(verdict)
+
+    def all(self, stop: threading.Event, patience: Policy) -> int:
+        """Start the app again until it is enough; returns the last exit code."""
+        restarts: list[float] = []
         while True:
-            code, ending = _run_once(argv, app.parent, settings, log, stop, patience.grace_s)
-            LOG.info("the app ended: %s (%s)", ending.class_, ", ".join(ending.evidence))
+            code, verdict = self._one(stop, patience.grace_s)
+            LOG.info("the app ended: %s (%s)", verdict.class_, ", ".join(verdict.evidence))
             if stop.is_set() or code in CLEAN_CODES:
                 return exit_code(code)
+            self._count(verdict)
             pause = patience.pause_s(restarts, now := time.monotonic())
             if pause is None:
                 LOG.error("the app died %d times in a row; not started again", len(restarts) + 1)
@@ -96,6 +160,38 @@ def serve(
             LOG.warning("starting the app again in %.0f s", pause)
             if stop.wait(pause):
                 return exit_code(code)
+
+    def _one(self, stop: threading.Event, grace_s: float) -> tuple[int, Verdict]:
+        run = self.log.start(space=self.on_space)
+        kills_before = self.heart.oom_kills
+        child = subprocess.Popen(
+            leashed(self.argv),
+            cwd=self.folder,
+            env={**os.environ, SUPERVISED: "1", **self.log.recorder.environment()},
+            start_new_session=True,  # Ctrl-C reaches us alone; we pass it on once
+        )
+        self.heart.began(child.pid)
+        while child.poll() is None and not stop.is_set():
+            stop.wait(0.2)
+        asked = child.poll() is None
+        if asked:
+            self.log.recorder.note("stop asked", phase="")
+        forced = asked and not _stop(child, grace_s)
+        code = child.wait()
+        kills_after = self.heart.oom_kills
+        kills = None if kills_before is None or kills_after is None else max(0, kills_after - kills_before)
+        ending = judge(code, asked=stop.is_set(), forced=forced, oom_kills=kills)
+        self.log.end(run, ending, code, oom_kills=kills)
+        own = read_record(self.log.recorder.state_dir).of(run)
+        verdict = judge_record(own, run)
+        if not own.ended:  # no disk took it; we know all the same
+            verdict = replace(verdict, class_=ending.class_, confidence=ending.confidence, evidence=ending.evidence)
+        self.heart.ended(verdict)
+        return code, verdict
+
+    def _count(self, verdict: Verdict) -> None:
+        if verdict.abnormal:
+            self.breaker.note_end(verdict.phase or "", verdict.case or "", verdict.class_, key=verdict.run)
 
 
 def streamlit_command(port: int, app: Path) -> list[str]:
@@ -118,30 +214,6 @@ def check_port(port: int) -> None:
 def exit_code(returncode: int) -> int:
     """A subprocess's return code as a shell would give it."""
     return returncode if returncode >= 0 else 128 - returncode
-
-
-def _run_once(
-    argv: Sequence[str], folder: Path, settings: Settings, log: RunLog, stop: threading.Event, grace_s: float
-) -> tuple[int, Ending]:
-    """One life of the app, recorded before it starts and after it ends."""
-    run = log.start()
-    kills_before = read_memory(settings).oom_kills
-    child = subprocess.Popen(
-        argv,
-        cwd=folder,
-        env={**os.environ, SUPERVISED: "1"},
-        start_new_session=True,  # Ctrl-C reaches us alone; we pass it on once
-        preexec_fn=_die_with_parent(),
-    )
-    while child.poll() is None and not stop.is_set():
-        stop.wait(0.2)
-    forced = child.poll() is None and not _stop(child, grace_s)
-    code = child.wait()
-    kills_after = read_memory(settings).oom_kills
-    kills = None if kills_before is None or kills_after is None else max(0, kills_after - kills_before)
-    ending = judge(code, asked=stop.is_set(), forced=forced, oom_kills=kills)
-    log.end(run, ending, code)
-    return code, ending
 
 
 def _stop(child: subprocess.Popen[bytes], grace_s: float) -> bool:
@@ -171,16 +243,11 @@ def _stop_requests() -> Iterator[threading.Event]:
             signal.signal(number, handler)
 
 
-def _die_with_parent() -> Callable[[], None] | None:
-    """On Linux the kernel sends SIGTERM to the app when the supervisor is gone, so that no orphan holds the port."""
+def leashed(argv: Sequence[str]) -> list[str]:
+    """The command, begun so that on Linux it gets SIGTERM when this process is gone and no orphan holds the port."""
     if not sys.platform.startswith("linux"):
-        return None
-    prctl = ctypes.CDLL(None).prctl  # looked up before the fork
-
-    def ask_kernel() -> None:
-        prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-
-    return ask_kernel
+        return list(argv)
+    return [sys.executable, "-I", "-S", "-c", _LEASH, str(os.getpid()), *argv]
 
 
 def _to_stdout(line: str) -> None:

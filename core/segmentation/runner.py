@@ -14,16 +14,27 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Protocol
 
 import core
 from core import errors
 from core.errors import DiskFull, EngineError, JobCancelled, StrokescopeError, WorkerDied
-from core.resources.child import ChildEnd, child_env, run_child
+from core.resources.child import ChildEnd, Handle, child_env, run_child
 from core.segmentation.job import Job
 from core.segmentation.results import JobResult
 
 WORKER = (sys.executable, "-P", "-X", "faulthandler", "-m", "core.segmentation.worker")
 NATIVE = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
+
+
+class Guard(Protocol):
+    """Who watches the worker (core.resources.watched.Watched is one)."""
+
+    def attach(self, handle: Handle) -> None:
+        """The worker has started."""
+
+    def ended(self, end: ChildEnd) -> StrokescopeError | None:
+        """The worker is gone; why, if somebody else than itself ended it."""
 
 
 @dataclass
@@ -58,6 +69,8 @@ def run_job(
     *,
     timeout_s: float | None = 1800.0,
     on_start: Callable[[int], None] | None = None,
+    guard: Guard | None = None,
+    address_space_mb: float | None = None,
     command: tuple[str, ...] = WORKER,
 ) -> JobResult:
     """Segment in a process of its own; blocks the calling thread until that process is gone.
@@ -67,18 +80,22 @@ def run_job(
         cancelled: asked about 20 times a second; true ends the worker within 2 s.
         timeout_s: wall seconds after which the worker is ended.
         on_start: called with the worker's pid.
+        guard, address_space_mb: who watches the worker and may kill it; the worker's backstop. None for none.
         command: the worker's command line, to which the job file is added; the seam for tests.
 
     Raises:
         JobCancelled: `cancelled` said so.
-        WorkerDied: the process ended without a result.
+        WorkerDied: the process ended without a result, or the guard ended it.
         DiskFull, BadVolume, BadInput, BadParameter, EngineError: as the worker said.
     """
     before = {path: _identity(path) for path in job.outputs}
     heard = _Heard(on_progress)
     whole = False
     try:
-        end = _spawn(job, heard, cancelled, timeout_s, on_start, command)
+        end = _spawn(job, heard, cancelled, timeout_s, on_start, guard, address_space_mb, command)
+        reason = None if guard is None else guard.ended(end)
+        if reason is not None:
+            raise reason
         result = _outcome(job, heard, end)
         whole = True
     finally:
@@ -93,6 +110,8 @@ def _spawn(
     cancelled: Callable[[], bool],
     timeout_s: float | None,
     on_start: Callable[[int], None] | None,
+    guard: Guard | None,
+    address_space_mb: float | None,
     command: tuple[str, ...],
 ) -> ChildEnd:
     root = str(Path(core.__path__[0]).parent)
@@ -101,7 +120,16 @@ def _spawn(
         with tempfile.TemporaryDirectory(prefix="strokescope-") as folder:
             description = Path(folder) / "job.json"
             description.write_text(job.to_json(), encoding="utf-8")
-            return run_child((*command, str(description)), heard.line, cancelled, timeout_s, env, on_start)
+            return run_child(
+                (*command, str(description)),
+                heard.line,
+                cancelled,
+                timeout_s,
+                env,
+                on_start,
+                on_handle=None if guard is None else guard.attach,
+                address_space_mb=address_space_mb,
+            )
     except OSError as error:
         hint = "free some memory and disk space, then try again"
         raise EngineError(f"the worker could not be started ({error.strerror})", hint=hint) from None
@@ -112,7 +140,7 @@ def _outcome(job: Job, heard: _Heard, end: ChildEnd) -> JobResult:
     if end.cancelled:
         raise JobCancelled("the segmentation was cancelled", hint="start it again when you want it")
     if heard.error is not None:
-        raise error_of(heard.error)
+        raise error_of(heard.error) if heard.error.get("kind") != "WorkerDied" else out_of_memory(heard.error, end)
     if end.timed_out:
         raise WorkerDied(f"the segmentation took longer than {end.seconds:.0f} s", hint="try a smaller image")
     if end.returncode != 0 or heard.result is None:
@@ -136,9 +164,20 @@ def error_of(said: Mapping[str, object]) -> StrokescopeError:
     return EngineError(message, hint=hint)
 
 
+def out_of_memory(said: Mapping[str, object], end: ChildEnd) -> WorkerDied:
+    """The worker's own report that it could not get memory, with the numbers that it does not know."""
+    at = f"it had reached {end.peak_rss_mb:.0f} MB"
+    if end.address_space_mb is not None:
+        at += f" and may reserve {end.address_space_mb:.0f} MB at most"
+    return WorkerDied(f"{said.get('message', 'there was not enough memory')}: {at}", hint=str(said.get("hint")))
+
+
 def died(end: ChildEnd, phase: str) -> WorkerDied:
     """Why a process without a result ended, as far as its status tells."""
     at = f'during "{phase}", at {end.peak_rss_mb:.0f} MB'
+    if end.hit_backstop:
+        message = f"the segmentation asked for more than the {end.address_space_mb:.0f} MB it may reserve, {at}"
+        return WorkerDied(message, hint="choose a smaller image; if it is small, report this with the engine's name")
     if end.signal == signal.SIGKILL:
         message = f"the segmentation was killed {at}, probably because the container ran out of memory"
         return WorkerDied(message, hint="close other images, choose a smaller one, or use a larger container")

@@ -16,7 +16,7 @@ from core.case import MODALITIES, TRUTH, CaseRef
 from core.imaging.nifti import read_header
 from core.imaging.time_points import Series
 from core.sources.protocol import Fetched, Listing, Source
-from core.ui import keys, listings, messages, nav, prefetch, state, weighing
+from core.ui import keys, listings, messages, nav, prefetch, safety, state, weighing
 from core.ui.getting import get, hold
 from core.ui.picture import draw_picture
 from core.ui.viewer_component import Command
@@ -36,6 +36,9 @@ def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]
     """Draw the case, or the reason why it cannot be drawn where the image would be."""
     known = next((c for c in listing.cases if c.case_id == case_id), None) if listing is not None else None
     _strip(source, case_id, known, ids)
+    if not safety.may_open(source, case_id):
+        hold(())
+        return
     case = listings.case_of(source, case_id, listing)
     if case is None:
         return

@@ -8,7 +8,7 @@ from __future__ import annotations
 import streamlit as st
 
 from core.errors import StrokescopeError
-from core.ui import loaders, messages, nav, place_bar, state, style
+from core.ui import loaders, messages, nav, place_bar, safety, state, style
 from core.ui.volumes import current_session, session_alive
 from core.ui.waiting import watcher
 
@@ -24,6 +24,7 @@ def main() -> None:
     try:
         state.arrive(page.url_path, loaders.local_sources())
         place_bar.draw()
+        safety.banner()
         page.run()
     except StrokescopeError as error:
         messages.failure(error, "page", lambda: None)

@@ -1,6 +1,6 @@
 """The shared objects of the app: the only home of st.cache_resource and st.cache_data, all bounded.
 
-One of each for all sessions: settings, cache, sources, task pools, sampler, volume routes. Decides nothing.
+One of each for all sessions: settings, cache, sources, task pools, sampler, guard, volume routes. Decides nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +13,11 @@ import streamlit as st
 from core.hub.cache import Cache
 from core.hub.fetch import Fetcher
 from core.hub.hubs import Hubs
+from core.resources import disk
+from core.resources.breaker import Breaker
+from core.resources.guard import Guard, make_guard
 from core.resources.probe import Sampler
+from core.resources.recorder import Recorder
 from core.resources.room import Room
 from core.segmentation.kept import Results
 from core.settings import Settings, load_settings
@@ -73,6 +77,34 @@ def sampler() -> Sampler:
     started = Sampler(settings())
     started.start()
     return started
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def recorder() -> Recorder:
+    """The flight record of this process."""
+    return Recorder(settings().state_dir, settings().persist_dir, role="app")
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def breaker() -> Breaker:
+    """Safe mode, as this process keeps and asks it."""
+    return Breaker(recorder())
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def guard() -> Guard:
+    """The door before every heavy step, and its watchdog, which runs."""
+    readings, kept = sampler(), cache()
+
+    def evict() -> None:
+        now = readings.latest().disk
+        kept.evict(max(1, (now.used_bytes or 0) - int(disk.WARN * now.limit_bytes)))
+
+    made = make_guard(
+        settings(), recorder(), lambda: readings.latest().disk, trim=sheet.clear, evict=evict, breaker=breaker()
+    )
+    made.watchdog.start()
+    return made
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)

@@ -14,7 +14,7 @@ from core.case import MODALITIES, CaseRef
 from core.errors import FetchCancelled
 from core.hub.turns import Turn
 from core.sources.protocol import Cancelled, Fetched, Report, Source
-from core.ui import loaders
+from core.ui import loaders, safety
 from core.ui.waiting import watcher
 from core.workflows.explore_case import choose, costs_network
 
@@ -85,7 +85,9 @@ def begin(source: Source, found: Sequence[Ahead], wanted: Sequence[str], acute_t
 
 
 def steps_for(source: Source) -> tuple[int, ...]:
-    """How far to look ahead: nowhere in a folder, one case where cases are made by this machine's own processor."""
+    """How far to look ahead: nowhere in a folder and in safe mode, one case where this machine makes them itself."""
+    if not safety.may_load_ahead():
+        return ()
     if costs_network(source):
         return STEPS
     return STEPS[:1] if source.synthetic and loaders.jobs().idle() and loaders.fetches().idle() else ()

@@ -13,13 +13,14 @@ from datetime import UTC, datetime
 import streamlit as st
 
 from core.hub.cache import Cache
+from core.resources.guard import Guard
 from core.resources.probe import Sampler
 from core.resources.processes import supervised
 from core.resources.reading import Reading
-from core.resources.runs import PreviousRun, previous_run
+from core.resources.runs import PreviousRun, history, previous_run
 from core.segmentation.kept import Results
 from core.settings import Settings
-from core.ui import cache_view
+from core.ui import cache_view, guard_view
 from core.ui.charts import cpu_chart, memory_chart
 from core.ui.diagnostics import diagnostics, settings_in_force
 from core.ui.gauges import CSS, disk_gauge, gauge_html, memory_gauge, size
@@ -29,6 +30,10 @@ _PLOTLY = {"displayModeBar": False}
 
 _ENDINGS = {
     "clean stop": "The previous run stopped cleanly.",
+    "sleep": "The previous run ended because the Space fell asleep.",
+    "watchdog": "The previous run was ended by the watchdog because RAM had nearly run out.",
+    "disk full": "The previous run ended because the disk was full.",
+    "storage eviction": "The previous run was ended from outside because it used more disk than it may.",
     "out of memory": "The previous run was killed by the kernel because the container ran out of memory.",
     "killed": "The previous run was killed from outside.",
     "native crash": "The previous run crashed in native code.",
@@ -37,19 +42,22 @@ _ENDINGS = {
 }
 
 
-def draw(settings: Settings, sampler: Sampler, cache: Cache, results: Results) -> None:
-    """Draw the whole page body."""
+def draw(settings: Settings, sampler: Sampler, cache: Cache, results: Results, guard: Guard | None = None) -> None:
+    """Draw the whole page body; what the guard knows only where there is one."""
     gauges(sampler)
     chart, table = st.columns([3, 2], gap="large")
     with chart:
         charts(sampler)
     with table:
         processes(sampler)
-    before = previous_run(settings.state_dir)
+    if guard is not None:
+        _guard(guard)
+    before = previous_run(settings.state_dir, persist_dir=settings.persist_dir)
     left, right = st.columns(2, gap="large")
     with left:
         st.subheader("Previous run")
         _previous(before)
+        _history(settings)
         _supervisor()
         _settings(settings)
     with right:
@@ -69,6 +77,8 @@ def gauges(sampler: Sampler) -> None:
     ):
         column.html(f'<div class="scope-large">{gauge_html(gauge, details=True)}</div>')
     st.caption(_below_gauges(reading) + (f" · the readings stopped {age:.0f} s ago" if age > STALE_S else ""))
+    if pressed := guard_view.pressure_in_words(reading):
+        st.caption(pressed)
 
 
 @st.fragment(run_every=6.0)
@@ -130,7 +140,11 @@ def previous_in_words(before: PreviousRun | None) -> str:
     started = _moment(before.started_at)
     times = f"Started {started}, ended {_moment(before.ended_at)}." if before.ended_at else f"Started {started}."
     sure = "" if before.confidence == "none" else f" ({before.confidence})"
-    return f"{story[:-1]}{sure}. {times} Evidence: {'; '.join(before.evidence)}."
+    step = (
+        "" if not before.phase else f' Under way: "{before.phase}"' + (f" of case {before.case}" if before.case else "")
+    )
+    step += f", {before.whom}." if step and before.whom else "." if step else ""
+    return f"{story[:-1]}{sure}.{step} {times} Evidence: {'; '.join(before.evidence)}."
 
 
 def _moment(seconds: float) -> str:
@@ -141,8 +155,25 @@ def _moment(seconds: float) -> str:
 
 
 def _previous(before: PreviousRun | None) -> None:
-    calm = before is None or before.class_ in ("clean stop", "unknown")
+    calm = before is None or before.class_ in ("clean stop", "sleep", "unknown")
     (st.info if calm else st.warning)(previous_in_words(before))
+
+
+def _history(settings: Settings) -> None:
+    runs = history(settings.state_dir, persist_dir=settings.persist_dir)
+    if len(runs) > 1:
+        with st.expander(f"The last {len(runs)} runs"):
+            st.dataframe(guard_view.run_rows(runs, _moment), key="resources-runs", hide_index=True)
+
+
+def _guard(guard: Guard) -> None:
+    left, right = st.columns(2, gap="large")
+    with left:
+        st.subheader("Heavy steps")
+        guard_view.line_and_watchdog(guard)
+    with right:
+        st.subheader("Predicted and real")
+        guard_view.predicted_and_real(guard)
 
 
 def _supervisor() -> None:

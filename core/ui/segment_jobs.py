@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from core.segmentation.results import JobResult
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Progress, Report
 from core.ui import loaders, messages
 from core.ui.tasks import result_of
-from core.ui.waiting import outcome, retry
+from core.ui.waiting import outcome, retry, watcher
 from core.workflows import segment_case
 from core.workflows.segment_case import Scored
 
@@ -80,6 +80,8 @@ def ask(question: Question) -> None:
         st.caption(f"Needs about {needs / 1000:.1f} GB of RAM and {max(1, seconds):.0f} s on one core.")
         return
 
+    guard, me = loaders.guard(), watcher()
+
     def work(report: Report, cancelled: Cancelled) -> JobResult:
         def phase(name: str, fraction: float) -> None:
             report(Progress(name, int(1000 * fraction), 1000))
@@ -87,7 +89,7 @@ def ask(question: Question) -> None:
         with loaders.cache().lease(file.path for file in question.inputs.values()):
             found = segment_case.segment(
                 loaders.settings(), engine, question.inputs, question.parameters, folder, question.case_id,
-                question.source, phase, cancelled,
+                question.source, phase, cancelled, guard=guard, owner=me, waiting=told_to(report, "Starting"),
             )  # fmt: skip
         loaders.results().keep(folder, found)
         return found
@@ -110,9 +112,15 @@ def compare(question: Question, result: JobResult) -> None:
     if truth is None:
         return
 
+    guard, me = loaders.guard(), watcher()
+
     def work(report: Report, cancelled: Cancelled) -> Scored:
         overlap = question.folder / "scores" / f"overlap-{truth.sha256[:16]}.nii.gz"
-        return segment_case.score(loaders.settings(), result.mask, truth.path, overlap, cancelled)
+        case = segment_case.recorded_case(loaders.settings(), question.case_id, question.source)
+        return segment_case.score(
+            loaders.settings(), result.mask, truth.path, overlap, cancelled,
+            case=case, guard=guard, owner=me, waiting=told_to(report, "Comparing with the truth"),
+        )  # fmt: skip
 
     key = _score_key(result, truth)
     task = loaders.jobs().get(key)
@@ -124,6 +132,15 @@ def compare(question: Question, result: JobResult) -> None:
         messages.failure(error, "score", lambda: retry(loaders.jobs(), key))
         return
     st.rerun()
+
+
+def told_to(report: Report, then: str) -> Callable[[str], None]:
+    """What a step waits for, as a note in its progress line; `then` stands there once it begins."""
+
+    def waiting(sentence: str) -> None:
+        report(Progress("Waiting" if sentence else then, 0, 1000, sentence))
+
+    return waiting
 
 
 def _score_key(result: JobResult, truth: LocalFile) -> tuple[str, str, str]:

@@ -14,7 +14,7 @@ from core.case import TRUTH, CaseRef
 from core.segmentation.engine import ENGINES, EngineInfo, Parameter, load_engine
 from core.segmentation.results import JobResult
 from core.sources.protocol import Source
-from core.ui import keys, messages, nav, segment_jobs
+from core.ui import keys, messages, nav, safety, segment_jobs
 from core.ui.case_view import say_if_unoriented, step_by
 from core.ui.getting import get
 from core.ui.picture import Layer, draw_picture, truth_layer
@@ -31,6 +31,8 @@ def draw(source: Source, case: CaseRef, ids: Sequence[str], row: DeltaGenerator)
     st.session_state["case-ids"] = tuple(ids)
     with row:
         keys.listen(step_by)
+    if not safety.may_open(source, case.case_id):
+        return
     engine, parameters = _engine_and_parameters(row)
     names = [*engine.inputs, *engine.optional, TRUTH]
     if case.modalities is not None and _lacks(engine, case, case.modalities):

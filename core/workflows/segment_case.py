@@ -11,23 +11,30 @@ import math
 import sys
 import tempfile
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from core.errors import BadInput, JobCancelled, ModalityAbsent, WorkerDied
+import numpy as np
+
+from core.errors import BadInput, BadVolume, JobCancelled, ModalityAbsent, WorkerDied
 from core.evaluation.records import CaseScore, ScoreJob
+from core.imaging import stored
 from core.imaging.nifti import read_header
 from core.imaging.stream import make_folder
 from core.resources import budget
-from core.resources.child import child_env, run_child
+from core.resources.child import ChildEnd, child_env, run_child
+from core.resources.cost import engine_step, score_step
+from core.resources.guard import Guard, OnWaiting, Worker, own_guard
+from core.resources.phases import case_word
 from core.resources.probe import take_reading
 from core.segmentation.engine import EngineInfo
 from core.segmentation.job import Job
 from core.segmentation.results import JobResult
 from core.segmentation.runner import error_of, run_job
-from core.settings import Settings
+from core.settings import DEFAULT_SOURCE, Settings
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Report, Source, never, no_report
 from core.sources.verified import VerifiedFiles
 
@@ -35,7 +42,7 @@ OnPhase = Callable[[str, float], None]
 ROOT = Path(__file__).resolve().parents[2]
 SCORER = (sys.executable, "-P", "-m", "core.evaluation.score")
 SCORE_TIMEOUT_S = 300.0
-SCORE_BYTES_PER_VOXEL = 40.0  # the worst measured: masks of pure noise; ordinary ones take about 5
+PUBLIC = ("sample", DEFAULT_SOURCE)  # sources whose case ids may stand in the record; others may be somebody's own
 
 
 @dataclass(frozen=True)
@@ -113,14 +120,26 @@ def segment(
     source: str | None = None,
     on_phase: OnPhase = lambda phase, fraction: None,
     cancelled: Cancelled = never,
+    *,
+    guard: Guard | None = None,
+    owner: str = "",
+    waiting: OnWaiting = lambda sentence: None,
 ) -> JobResult:
     """Admit, run and collect one job in a worker process.
 
+    Args:
+        guard: the app's; by default one for this job alone.
+        owner: a session, for turns.
+        waiting: as Guard.enter.
+
     Raises:
         OverBudget: the job does not fit the container now.
-        EngineError: the engine refused, the worker died, or the job was cancelled; nothing is left in `out_dir`.
+        EngineError: the engine refused, the worker died or was ended, or the job was cancelled; nothing is left in
+            `out_dir`.
     """
-    admit(settings, engine.name, engine.predict_memory_mb(voxels_of(inputs[engine.inputs[0]].path)))
+    voxels = voxels_of(inputs[engine.inputs[0]].path)
+    word = recorded_case(settings, case_id, source)
+    step = engine_step(engine.name, engine.predict_memory_mb(voxels), voxels, word)
     job = Job(
         job_id=uuid.uuid4().hex,
         case_id=case_id,
@@ -130,31 +149,89 @@ def segment(
         out_dir=out_dir,
         source=source,
     )
-    return run_job(job, on_phase, cancelled)
+    with (
+        _guarded(settings, guard) as guarding,
+        guarding.enter(step, "engine", owner, cancelled, waiting) as worker,
+    ):
+        done = run_job(job, on_phase, cancelled, guard=worker, address_space_mb=worker.backstop_mb)
+        worker.used(done.peak_rss_mb)
+    return done
 
 
-def score(settings: Settings, prediction: Path, truth: Path, overlap: Path, cancelled: Cancelled = never) -> Scored:
+def recorded_case(settings: Settings, case_id: str | None, source: str | None) -> str:
+    """The case as the record may name it: ids of public cohorts as they are, others as a word that hides them."""
+    public = source is not None and source.partition("@")[0] in PUBLIC
+    return "" if case_id is None else case_word(case_id, settings.state_dir, public=public)
+
+
+def _guarded(settings: Settings, guard: Guard | None) -> AbstractContextManager[Guard]:
+    return own_guard(settings) if guard is None else nullcontext(guard)
+
+
+def score(
+    settings: Settings,
+    prediction: Path,
+    truth: Path,
+    overlap: Path,
+    cancelled: Cancelled = never,
+    *,
+    case: str = "",
+    guard: Guard | None = None,
+    owner: str = "",
+    waiting: OnWaiting = lambda sentence: None,
+) -> Scored:
     """Compare two masks in a process of its own, and write their label map to `overlap`.
+
+    Args:
+        case: as `recorded_case` gives it.
+        guard, owner, waiting: as `segment`.
 
     Raises:
         GridMismatch, BadVolume: the masks cannot be compared.
         OverBudget, WorkerDied, JobCancelled: the step could not be made.
     """
-    admit(settings, "scoring", 150.0 + SCORE_BYTES_PER_VOXEL * voxels_of(prediction) / 1e6)
+    step = score_step(voxels_of(prediction), foreground_of((prediction, truth)), case)
+    with (
+        _guarded(settings, guard) as guarding,
+        guarding.enter(step, "score", owner, cancelled, waiting) as worker,
+    ):
+        end, last = _score(ScoreJob(prediction, truth, overlap), worker, cancelled)
+        reason = worker.ended(end)
+        if reason is not None:
+            raise reason
+        if "error" in last:
+            raise error_of(last["error"])
+        if end.cancelled:
+            raise JobCancelled("scoring was stopped", hint="run it again when you like")
+        if "result" not in last:
+            died = f"the scoring process ended with code {end.returncode}"
+            raise WorkerDied(died, hint="try again; see Resources for the RAM")
+        worker.used(end.peak_rss_mb)
+    return Scored(CaseScore.from_json(last["result"]), overlap)
+
+
+def foreground_of(masks: Iterable[Path]) -> int | None:
+    """Voxels of several masks together, read piece by piece; None when one cannot be read."""
+    count = 0
+    try:
+        for path in masks:
+            count += sum(int(np.count_nonzero(piece > 0.5)) for _, piece in stored.values(path, read_header(path)))
+    except BadVolume:  # the scoring process says which one, and why
+        return None
+    return count
+
+
+def _score(job: ScoreJob, worker: Worker, cancelled: Cancelled) -> tuple[ChildEnd, dict[str, Any]]:
+    """Run the scoring process: how it ended and the last thing it said."""
     said: list[dict[str, Any]] = []
     env = child_env(extra={"PYTHONPATH": str(ROOT)})
     with tempfile.TemporaryDirectory() as folder:
         task = Path(folder) / "score.json"
-        make_folder(overlap.parent)
-        task.write_text(json.dumps(ScoreJob(prediction, truth, overlap).to_json()), encoding="utf-8")
-        end = run_child((*SCORER, str(task)), said.append, cancelled, SCORE_TIMEOUT_S, env)
-    last = said[-1] if said else {}
-    if "result" in last:
-        return Scored(CaseScore.from_json(last["result"]), overlap)
-    if "error" in last:
-        raise error_of(last["error"])
-    if end.cancelled:
-        raise JobCancelled("scoring was stopped", hint="run it again when you like")
-    raise WorkerDied(
-        f"the scoring process ended with code {end.returncode}", hint="try again; see Resources for the RAM"
-    )
+        if job.overlap_out is not None:
+            make_folder(job.overlap_out.parent)
+        task.write_text(json.dumps(job.to_json()), encoding="utf-8")
+        end = run_child(
+            (*SCORER, str(task)), said.append, cancelled, SCORE_TIMEOUT_S, env,
+            on_handle=worker.attach, address_space_mb=worker.backstop_mb,
+        )  # fmt: skip
+    return end, said[-1] if said else {}

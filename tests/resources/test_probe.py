@@ -115,9 +115,11 @@ def test_gpu_program(tmp_path: Path) -> None:
     assert read_gpus(str(tmp_path / "none")) == ()
 
 
-def sampler(tmp_path: Path, **options: float) -> Sampler:
+def sampler(tmp_path: Path, period_s: float = 2.0, keep_s: float = 600.0) -> Sampler:
     settings, proc_root = container(tmp_path)
-    return Sampler(settings, proc_root=proc_root, measure=lambda s: Usage(9, 8), gpus=lambda: (), **options)
+    return Sampler(
+        settings, period_s=period_s, keep_s=keep_s, proc_root=proc_root, measure=lambda s: Usage(9, 8), gpus=lambda: ()
+    )
 
 
 def test_sampler_answers_before_it_runs(tmp_path: Path) -> None:
@@ -154,6 +156,7 @@ def test_sampler_runs_and_stops(tmp_path: Path) -> None:
 
 
 def test_importing_brings_no_heavy_library() -> None:
-    code = "import sys, core.resources.supervisor, core.resources.doctor, core.resources.probe; print(*sys.modules)"
+    names = ("supervisor", "doctor", "probe", "watchdog", "light", "admission", "cost", "line")
+    code = f"import sys, {', '.join(f'core.resources.{name}' for name in names)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"streamlit", "torch", "numpy", "nibabel", "huggingface_hub"} & set(loaded)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import socket
@@ -17,7 +16,11 @@ import psutil
 import pytest
 
 from core.errors import PortInUse
-from core.resources.runs import FILE, previous_run
+from core.resources.events import Event, Fact, append
+from core.resources.record import read_record
+from core.resources.recorder import FOLDER
+from core.resources.runs import previous_run
+from core.resources.safemode import safe_mode
 from core.resources.supervisor import Policy, check_port, exit_code, streamlit_command
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -25,6 +28,8 @@ ROOT = Path(__file__).resolve().parents[2]
 SERVE = """
 import sys
 from pathlib import Path
+from core.resources.recorder import FOLDER
+from core.resources.safemode import safe_mode
 from core.resources.supervisor import Policy, serve
 from core.settings import load_settings
 port, app, first_pause, grace = int(sys.argv[1]), Path(sys.argv[2]), float(sys.argv[3]), float(sys.argv[4])
@@ -68,8 +73,8 @@ def until_ready(process: subprocess.Popen[str]) -> list[str]:
     raise AssertionError(f"ended before it was ready: {lines}")
 
 
-def events(tmp_path: Path) -> list[dict[str, object]]:
-    return [json.loads(line) for line in (tmp_path / "state" / FILE).read_text().splitlines()]
+def ends(tmp_path: Path) -> list[Event]:
+    return [event for event in read_record(tmp_path / "state").events if event.event == "run end"]
 
 
 def test_app_that_ends_by_itself(tmp_path: Path) -> None:
@@ -80,7 +85,7 @@ def test_app_that_ends_by_itself(tmp_path: Path) -> None:
     assert out.startswith("Strokescope: http://localhost:")
     assert out.count("\n") == 1
     assert (tmp_path / "seen").read_text() == "1"  # it ran beside Home.py
-    assert [event["event"] for event in events(tmp_path)] == ["start", "end"]
+    assert [event.event for event in read_record(tmp_path / "state").events] == ["run start", "run end"]
     found = previous_run(tmp_path / "state")
     assert found is not None
     assert (found.class_, found.confidence) == ("clean stop", "confirmed")
@@ -92,7 +97,7 @@ def test_sigterm_is_passed_on(tmp_path: Path, code: str, expected: int) -> None:
         until_ready(process)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=20) == expected
-    assert events(tmp_path)[-1]["class"] == "clean stop"
+    assert ends(tmp_path)[-1].text("class") == "clean stop"
 
 
 def test_an_app_that_does_not_stop_is_killed(tmp_path: Path) -> None:
@@ -100,21 +105,23 @@ def test_an_app_that_does_not_stop_is_killed(tmp_path: Path) -> None:
         until_ready(process)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 137
-    assert "the supervisor killed it" in str(events(tmp_path)[-1]["evidence"])
+    assert "the supervisor killed it" in str(ends(tmp_path)[-1].facts["evidence"])
 
 
 def test_a_dying_app_is_started_again_and_then_given_up(tmp_path: Path) -> None:
     with serving(tmp_path, "import os; os.abort()") as process:
         process.communicate(timeout=30)
         assert process.returncode == 134
-    assert [event.get("class") for event in events(tmp_path)] == [None, "native crash"] * 3
+    assert [end.text("class") for end in ends(tmp_path)] == ["native crash"] * 3
+    state = safe_mode(tmp_path / "state", None, time.time())
+    assert (state.active, state.reason) == (True, "3 abnormal ends within 15 minutes")
 
 
 def test_a_stop_during_the_pause(tmp_path: Path) -> None:
     with serving(tmp_path, "print('ready', flush=True); raise SystemExit(3)", pause=25.0) as process:
         until_ready(process)
-        deadline = time.monotonic() + 20
-        while len(events(tmp_path)) < 2 and time.monotonic() < deadline:
+        deadline = time.monotonic() + 60
+        while not ends(tmp_path) and time.monotonic() < deadline:
             time.sleep(0.05)
         process.send_signal(signal.SIGTERM)
         assert process.wait(timeout=15) == 3
@@ -130,6 +137,22 @@ def test_no_orphan_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     found = previous_run(tmp_path / "state")
     assert found is not None
     assert (found.class_, found.confidence) == ("unknown", "none")
+
+
+def test_a_later_start_counts_what_nobody_saw(tmp_path: Path) -> None:
+    """Everything died, twice, in the same step: the third start is in safe mode before the app begins."""
+    state = tmp_path / "state"
+    for run in ("a" * 12, "b" * 12):
+        facts: dict[str, Fact] = {"phase": "engine", "case": "sub-1", "owner": "app", "ram_percent": 95.0}
+        append(state / FOLDER, [Event("phase begin", run, 9.0, "app", 1, 1.0, 1, facts)])
+    code = "import sys; sys.exit(0)"
+    with serving(tmp_path, code) as process:
+        process.communicate(timeout=60)
+    found = [(end.run, end.text("class"), end.text("confidence")) for end in ends(tmp_path)]
+    assert found[:2] == [("a" * 12, "out of memory", "probable"), ("b" * 12, "out of memory", "probable")]
+    assert safe_mode(state, None, time.time()).quarantined == (("engine", "sub-1"),)
+    entered = [event for event in read_record(state).events if event.event == "safe mode entered"]
+    assert len(entered) == 1
 
 
 def test_port_in_use() -> None:

@@ -9,6 +9,7 @@ import pytest
 import streamlit as st
 
 from core.sources.sample import SampleSource
+from core.ui import loaders
 from core.ui.messages import NOTICE
 from tests.ui.pages import ROOT, open_app, page, viewer, words
 
@@ -101,6 +102,8 @@ def test_segment_runs_scores_and_offers_the_mask(world: Path) -> None:
     assert shown is not None
     assert [o["kind"] for o in shown["view"]["overlays"]] == ["labels3"]
     assert len(app.get("download_button")) == 2
+    assert {entry.kind for entry in loaders.guard().ledger.entries()} == {"engine:diffusion", "score"}
+    assert loaders.guard().admission.places() == ()
     again = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
     assert "Made in" in words(again)
     assert not [b for b in again.button if b.key == "run"]

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from core.errors import BadInput, BadVolume, GridMismatch, JobCancelled, ModalityAbsent, OverBudget
-from core.imaging.nifti import write_volume
+from core.imaging.nifti import read_mask, write_volume
 from core.imaging.volume import Volume
 from core.resources.budget import decide
+from core.resources.ledger import Ledger
+from core.resources.record import read_record
 from core.segmentation.engine import load_engine
 from core.segmentation.kept import Results
-from core.settings import Settings, load_settings
+from core.settings import DEFAULT_SOURCE, Settings, load_settings
 from core.sources.local import LocalSource
 from core.sources.sample import SampleSource
 from core.workflows import segment_case as flow
@@ -107,3 +109,34 @@ def test_admission_leaves_a_reserve() -> None:
     assert decide(100, used_mb=100, limit_mb=1000).admitted
     assert not decide(600, used_mb=100, limit_mb=1000).admitted
     assert decide(100, used_mb=900, limit_mb=1000).free_mb == 0
+
+
+def test_the_lesion_is_counted_so_that_an_ordinary_mask_is_not_priced_as_noise(
+    sample: SampleSource, tmp_path: Path
+) -> None:
+    truth = sample.fetch("sample-01", ["lesion_mask"]).files["lesion_mask"].path
+    count = flow.foreground_of([truth, truth])
+    assert count is not None
+    assert 0 < count < flow.voxels_of(truth) / 5
+    assert count == 2 * int(read_mask(truth).data.sum())
+    (tmp_path / "cut.nii.gz").write_bytes(truth.read_bytes()[:-100])
+    assert flow.foreground_of([truth, tmp_path / "cut.nii.gz"]) is None
+
+
+def test_the_record_names_cases_of_public_cohorts_alone(settings: Settings) -> None:
+    assert flow.recorded_case(settings, "sample-01", "sample") == "sample-01"
+    assert flow.recorded_case(settings, "sub-stroke0001", f"{DEFAULT_SOURCE}@abc") == "sub-stroke0001"
+    for source in ("local:/cases", "hub:somebody/private@1", None):
+        assert "Meier" not in flow.recorded_case(settings, "Meier-Anna", source)
+    assert flow.recorded_case(settings, None, None) == ""
+
+
+def test_a_job_leaves_a_record_and_a_lesson(settings: Settings, sample: SampleSource, tmp_path: Path) -> None:
+    fetched = flow.fetch_inputs(sample, "sample-01", ENGINE)
+    done = flow.segment(settings, ENGINE, dict(fetched.files), {}, tmp_path / "out", "sample-01", "sample")
+    events = read_record(settings.state_dir).events
+    assert [(e.event, e.text("phase"), e.text("case")) for e in events] == [
+        (name, "engine", "sample-01") for name in ("phase begin", "worker end", "phase end")
+    ]
+    (entry,) = Ledger(settings.state_dir).entries()
+    assert (entry.kind, entry.used_mb) == ("engine:diffusion", round(done.peak_rss_mb, 1))

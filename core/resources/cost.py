@@ -1,0 +1,107 @@
+"""Cost: what each kind of step is predicted to need, before it is paid.
+
+Pure sums from sizes that headers and engines tell; every number is a measured peak of that step, without a safety
+margin (budget.py adds it) and without what was learnt here (ledger.py). MB are 10^6 bytes. Opens no file.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from core.resources.memory import MB
+
+Kind = Literal["fetch", "decode", "resample", "engine", "score", "view", "publish"]
+Wanted = Literal["native", "float32", "float64"]
+
+PROCESS_MB = 95.0  # a fresh process with numpy and scipy, doing nothing
+FETCH_MB = 40.0  # buffers of one transfer, whatever its size
+SCORE_BYTES = 5.0  # per voxel of the grid: two masks, their file, their overlap
+SCORE_FOREGROUND_BYTES = 80.0  # per voxel of either mask: positions, trees, distances, if every one were surface
+SCORE_WORST_BYTES = 40.0  # per voxel of the grid, masks of pure noise: more was never seen
+VIEW_BYTES = 14.0  # per voxel: a float32 image, its overlay, and both as bytes
+RESAMPLE_SLAB_MB = 60.0
+PUBLISH_COPIES = 2.0  # a row group in memory and its compressed copy
+
+
+@dataclass(frozen=True)
+class Step:
+    """One expensive step before it is begun.
+
+    Attributes:
+        kind: what is learnt together; an engine adds its name: "engine:diffusion".
+        what: for sentences, e.g. "scoring"; never names a file or a person.
+        memory_mb: predicted peak of what the step adds to the container.
+        disk_mb: bytes it will write, scratch files included.
+        heavy: runs alone, one at a time.
+        case: id of the case, for the record; "" when there is none.
+    """
+
+    kind: str
+    what: str
+    memory_mb: float
+    disk_mb: float = 0.0
+    heavy: bool = False
+    case: str = ""
+
+
+def fetch_step(size_bytes: int, what: str = "fetching", case: str = "") -> Step:
+    """A download of so many bytes, written beside and renamed."""
+    return Step("fetch", what, FETCH_MB, size_bytes / MB, case=case)
+
+
+def decode_mb(voxels: int, raw_bytes: int, wanted: Wanted = "float32", scaled: bool = False) -> float:
+    """Peak of decoding one image.
+
+    Args:
+        raw_bytes: decoded bytes of the voxels as stored.
+        scaled: the file has a slope or an intercept that must be applied.
+    """
+    extra = 0 if wanted == "native" else 16 if scaled else 8 if wanted == "float64" else 4
+    return (raw_bytes + extra * voxels) / MB
+
+
+def decode_step(voxels: int, raw_bytes: int, wanted: Wanted = "float32", scaled: bool = False) -> Step:
+    """Decoding one image."""
+    return Step("decode", "decoding the image", decode_mb(voxels, raw_bytes, wanted, scaled))
+
+
+def resample_step(source_voxels: int, target_voxels: int) -> Step:
+    """Moving a float32 image to another grid, slab by slab: both images at once, and the slab's float64."""
+    return Step("resample", "resampling", 4 * (source_voxels + target_voxels) / MB + RESAMPLE_SLAB_MB)
+
+
+def engine_step(name: str, predicted_mb: float, voxels: int, case: str = "") -> Step:
+    """A segmentation, by the engine's own formula; a mask, a core and float32 scores are written twice over."""
+    return Step(f"engine:{name}", f"segmenting with {name}", predicted_mb, 12 * voxels / MB, heavy=True, case=case)
+
+
+def score_mb(voxels: int, foreground: int | None) -> float:
+    """Peak of comparing two masks.
+
+    Args:
+        foreground: voxels of both masks together, or an upper bound; None when nobody counted: then the worst.
+    """
+    worst = SCORE_WORST_BYTES * voxels
+    surface = worst if foreground is None else min(worst, SCORE_FOREGROUND_BYTES * foreground)
+    return PROCESS_MB + (SCORE_BYTES * voxels + surface) / MB
+
+
+def score_step(voxels: int, foreground: int | None = None, case: str = "") -> Step:
+    """Comparing two masks and writing their overlap."""
+    return Step("score", "scoring", score_mb(voxels, foreground), voxels / MB, heavy=True, case=case)
+
+
+def view_step(voxels: int) -> Step:
+    """The static view of one image with its overlay, inside the app."""
+    return Step("view", "the static view", VIEW_BYTES * voxels / MB)
+
+
+def publish_step(shard_bytes: int, row_bytes: int) -> Step:
+    """Building one shard: its largest row in memory, its file beside the finished one."""
+    return Step("publish", "building a shard", PROCESS_MB + PUBLISH_COPIES * row_bytes / MB, shard_bytes / MB)
+
+
+def address_space_mb(predicted_mb: float) -> float:
+    """The backstop of a worker: far above any honest need, since libraries reserve much that they never touch."""
+    return max(4000.0, 3.0 * predicted_mb + 2000.0)

@@ -1,0 +1,209 @@
+"""Events: the transitions of a run, one line each with a checksum, and one immutable file each on a mounted bucket.
+
+Lines are appended whole and fsynced; a torn or flipped one is skipped and cannot swallow the next. Both places are
+bounded. Facts are numbers and short words: what looks like a folder or a token is left out. Judges nothing.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import math
+import os
+import re
+import time
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FILE, OLDER = "flight.jsonl", "flight.1.jsonl"
+MAX_BYTES = 256_000  # about 800 events; then the file becomes the older one
+MAX_FILES = 200  # on the bucket
+READ_S = 5.0  # at most, for the files of a slow bucket
+WORD = 300
+Fact = str | int | float | bool | None | tuple[str, ...]
+_PRIVATE = re.compile(r"[/\\]|hf_[A-Za-z0-9]{8,}|(?i:bearer)\s")
+_LEFT_OUT = "(left out)"
+
+
+@dataclass(frozen=True)
+class Event:
+    """One transition.
+
+    Attributes:
+        event: what happened, e.g. "run start", "phase begin".
+        run: id of the run, 12 letters or digits.
+        at: seconds since 1970.
+        role, pid, born: the process that wrote it, and when that began.
+        number: counts the events of one process; with the process it names the event.
+        facts: what else is known.
+    """
+
+    event: str
+    run: str
+    at: float
+    role: str = ""
+    pid: int = 0
+    born: float | None = None
+    number: int = 0
+    facts: Mapping[str, Fact] = field(default_factory=dict)
+
+    @property
+    def key(self) -> tuple[str, int, float | None, int]:
+        """The same for every copy of this event."""
+        return self.run, self.pid, self.born, self.number
+
+    def text(self, name: str) -> str:
+        """A fact that is a word, "" when it is not there."""
+        value = self.facts.get(name)
+        return value if isinstance(value, str) else ""
+
+    def value(self, name: str) -> float | None:
+        """A fact that is a number."""
+        value = self.facts.get(name)
+        return value if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
+def clean(facts: Mapping[str, object]) -> dict[str, Fact]:
+    """The facts as they may be kept."""
+    return {name[:40]: _clean(value) for name, value in list(facts.items())[:24]}
+
+
+def _clean(value: object) -> Fact:
+    if value is None or isinstance(value, bool | int):
+        return value
+    if isinstance(value, float):
+        return round(value, 3) if math.isfinite(value) else None
+    if isinstance(value, list | tuple):
+        return tuple(_word(str(item)) for item in value[:8])
+    return _word(str(value))
+
+
+def _word(text: str) -> str:
+    return _LEFT_OUT if _PRIVATE.search(text) else " ".join(text.split())[:WORD]
+
+
+def encode(event: Event) -> bytes:
+    """One line without its end: checksum, blank, JSON."""
+    said = {
+        "event": event.event,
+        "run": event.run,
+        "at": event.at,
+        "role": event.role,
+        "pid": event.pid,
+        "born": event.born,
+        "n": event.number,
+        "facts": event.facts,
+    }
+    body = json.dumps(said, separators=(",", ":"), allow_nan=False).encode()
+    return b"%08x %s" % (zlib.crc32(body), body)
+
+
+def decode(line: bytes) -> Event | None:
+    """The event, or None when the line is torn or strange."""
+    checksum, _, body = line.partition(b" ")
+    if checksum != b"%08x" % zlib.crc32(body):
+        return None
+    try:
+        said = json.loads(body)
+    except ValueError:
+        return None
+    if not isinstance(said, dict):
+        return None
+    words = [said.get(name) for name in ("event", "run", "role")]
+    born, facts = said.get("born"), said.get("facts")
+    if not all(isinstance(word, str) for word in words) or not is_time(said.get("at")) or not isinstance(facts, dict):
+        return None
+    whole = (said.get("pid"), said.get("n"))
+    if any(type(number) is not int for number in whole) or not (born is None or is_time(born)):
+        return None
+    return Event(said["event"], said["run"], said["at"], said["role"], said["pid"], born, said["n"], clean(facts))
+
+
+def is_time(value: object) -> bool:
+    """Whether it can be seconds since 1970."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def append(folder: Path, events: Iterable[Event]) -> None:
+    """Add lines to the folder's record and wait until the disk has them.
+
+    Raises:
+        OSError: they could not be kept, or not all.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    data = b"".join(b"\n" + encode(event) + b"\n" for event in events)  # a torn line before ends at our first byte
+    fd = os.open(folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        if os.fstat(fd).st_size > MAX_BYTES:
+            _turn(folder, fd)
+        if os.write(fd, data) != len(data):
+            raise OSError(28, "no space left for the whole line")
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _turn(folder: Path, fd: int) -> None:
+    """Make the full file the older one; of several processes that see it full, one does."""
+    fcntl.flock(fd, fcntl.LOCK_EX)
+    path = folder / FILE
+    if path.exists() and path.stat().st_ino == os.fstat(fd).st_ino:
+        path.replace(folder / OLDER)
+
+
+def read_lines(folder: Path) -> tuple[tuple[Event, ...], int]:
+    """Every whole event of the record, as written, and how many lines were damaged."""
+    lines: list[bytes] = []
+    for name in (OLDER, FILE):
+        with suppress(OSError):
+            lines += (folder / name).read_bytes().split(b"\n")
+    found = [decode(line) for line in lines if line]
+    return tuple(event for event in found if event is not None), found.count(None)
+
+
+def put_file(folder: Path, event: Event) -> None:
+    """One immutable file: opened, written, closed; a bucket has it after close.
+
+    Raises:
+        OSError: it could not be kept.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    name = f"{round(1000 * event.at):015d}-{event.run}-{event.pid}-{event.number}.json"
+    fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    try:
+        os.write(fd, encode(event) + b"\n")
+    finally:
+        os.close(fd)
+
+
+def prune(folder: Path, keep: int = MAX_FILES) -> None:
+    """Remove the oldest files of a bucket; their names sort by time."""
+    for path in sorted(folder.glob("*.json"))[:-keep]:
+        with suppress(OSError):
+            path.unlink()
+
+
+def read_files(
+    folder: Path, limit_s: float = READ_S, ticks: Callable[[], float] = time.monotonic
+) -> tuple[tuple[Event, ...], int]:
+    """Every whole event of a bucket, oldest first, and how many were damaged; the newest first while time lasts."""
+    try:
+        paths = sorted(folder.glob("*.json"), reverse=True)
+    except OSError:
+        return (), 0
+    deadline, found, damaged = ticks() + limit_s, [], 0
+    for path in paths[: 2 * MAX_FILES]:
+        if ticks() > deadline:
+            break
+        try:
+            event = decode(path.read_bytes().strip(b"\n"))
+        except OSError:
+            event = None
+        if event is None:
+            damaged += 1
+        else:
+            found.append(event)
+    return tuple(reversed(found)), damaged

@@ -1,0 +1,157 @@
+"""Safe mode begins after two ends in one place or three in a quarter of an hour, and ends by a person or by health."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.resources import safemode
+from core.resources.events import Event
+from core.resources.recorder import FOLDER
+from core.resources.safemode import DONE, END, FILE, HEALTHY, LEFT, OFF, decide, entry_of, is_healthy
+from core.resources.slots import SLOT
+from tests.resources.test_slots import fill
+from tests.resources.test_slots import small_disk as small_disk
+
+
+def end(at: float, phase: str = "engine", case: str = "sub-1", key: str = "") -> Event:
+    return entry_of(END, at, phase=phase, case=case, **{"class": "killed"}, key=key)
+
+
+def test_two_in_the_same_place() -> None:
+    assert decide([end(0.0)]) == OFF
+    state = decide([end(0.0), end(90_000.0)])  # however long it took: the seed's loop needed 13 minutes a turn
+    assert (state.active, state.since, state.quarantined) == (True, 90_000.0, (("engine", "sub-1"),))
+    assert state.reason == '2 abnormal ends in the step "engine" of case sub-1'
+    assert not state.allows("decode", "sub-2")
+
+
+def test_two_in_different_places_are_not_enough() -> None:
+    assert not decide([end(0.0), end(5000.0, case="sub-2"), end(10_000.0, phase="score")]).active
+    assert not decide([end(0.0, phase="", case=""), end(1.0, phase="", case="")]).active  # nobody knows where
+
+
+def test_three_within_15_minutes() -> None:
+    ends = [end(0.0, phase="", case=""), end(400.0, case="sub-2"), end(899.0, phase="score")]
+    state = decide(ends)
+    assert (state.active, state.reason) == (True, "3 abnormal ends within 15 minutes")
+    assert state.quarantined == (("engine", "sub-2"), ("score", "sub-1"))
+    assert not decide([ends[0], ends[1], end(901.0, phase="score")]).active
+
+
+def test_one_end_told_twice_counts_once() -> None:
+    assert not decide([end(0.0, key="run1"), end(1.0, key="run1"), end(2.0, phase="score", key="run2")]).active
+    assert decide([end(0.0, key="run1"), end(1.0, key="run2")]).active
+
+
+def test_a_person_lifts_everything() -> None:
+    ends = [end(0.0), end(1.0)]
+    assert decide([*ends, entry_of(LEFT, 2.0)]) == OFF
+    assert not decide([*ends, entry_of(LEFT, 2.0), end(3.0)]).active
+    assert decide([*ends, entry_of(LEFT, 2.0), end(3.0), end(4.0)]).active
+
+
+def test_health_ends_safe_mode_but_not_the_quarantine() -> None:
+    healthy = [end(0.0), end(1.0), entry_of(HEALTHY, 700.0)]
+    state = decide(healthy)
+    assert (state.active, state.quarantined, state.reason) == (False, (("engine", "sub-1"),), "")
+    assert state.allows("engine", "sub-2")
+    assert not state.allows("engine", "sub-1")
+    assert decide([*healthy, end(800.0)]).active  # at once, when it is tried by hand and dies again
+    assert decide([*healthy, entry_of(DONE, 800.0, phase="engine", case="sub-1")]).allows("engine", "sub-1")
+
+
+def test_what_healthy_running_is() -> None:
+    ends = [end(1000.0)]
+    assert not is_healthy([], 0.0, 10_000.0)  # there is nothing to clear
+    assert not is_healthy(ends, 0.0, 1599.0)
+    assert is_healthy(ends, 0.0, 1600.0)
+    assert not is_healthy(ends, 1500.0, 1600.0)  # a risky step was under way until then
+    assert not is_healthy([*ends, entry_of(HEALTHY, 1601.0)], 0.0, 9000.0)
+
+
+entries = st.lists(
+    st.builds(
+        entry_of,
+        st.sampled_from([END, END, END, DONE, HEALTHY, LEFT]),
+        st.integers(0, 4000).map(float),
+        phase=st.sampled_from(["", "engine", "fetch"]),
+        case=st.sampled_from(["", "sub-1", "sub-2"]),
+    ),
+    max_size=12,
+)
+
+
+@given(found=entries, later=entries)
+def test_properties(found: list[Event], later: list[Event]) -> None:
+    state = decide(found)
+    assert state.active == bool(state.reason) == (state.since is not None)
+    assert decide([*found, entry_of(LEFT, 5000.0)]) == OFF
+    assert not decide([*found, entry_of(HEALTHY, 5000.0)]).active
+    for pair in state.quarantined:
+        assert not state.allows(*pair)
+    twice = [*found, entry_of(END, 5000.0, phase="score", case="x"), entry_of(END, 5001.0, phase="score", case="x")]
+    assert ("score", "x") in decide(twice).quarantined
+    assert decide(twice).active
+
+
+def test_kept_in_a_file_of_fixed_size(tmp_path: Path) -> None:
+    for number in range(70):
+        safemode.note_end(tmp_path, None, "engine", f"sub-{number}" + "x" * 300, "killed", 10_000.0 * number)
+    assert (tmp_path / FOLDER / FILE).stat().st_size == safemode.COUNT * SLOT
+    assert len(safemode.read_entries(tmp_path)) == safemode.COUNT
+    assert not safemode.safe_mode(tmp_path, None, 1e7).active
+    assert safemode.note_end(tmp_path, None, "engine", "é" * 100, "killed", 2e6).quarantined == ()
+    assert safemode.note_end(tmp_path, None, "engine", "é" * 100, "killed", 2e6 + 1).active
+    assert safemode.leave(tmp_path, None, 2e6 + 2) == OFF
+
+
+def test_done_is_written_only_where_it_says_something(tmp_path: Path) -> None:
+    safemode.note_done(tmp_path, None, "engine", "sub-1", 1.0)
+    assert safemode.read_entries(tmp_path) == ()
+    safemode.note_end(tmp_path, None, "engine", "sub-1", "killed", 2.0)
+    for at in (3.0, 4.0):
+        safemode.note_done(tmp_path, None, "engine", "sub-1", at)
+    assert [entry.event for entry in safemode.read_entries(tmp_path)] == [END, DONE]
+
+
+def test_health_is_written_once(tmp_path: Path) -> None:
+    safemode.note_end(tmp_path, None, "engine", "sub-1", "killed", 2.0)
+    assert [safemode.note_health(tmp_path, None, 0.0, now) for now in (600.0, 602.0, 700.0)] == [False, True, False]
+
+
+def test_a_fresh_container_knows_from_the_persistent_folder(tmp_path: Path) -> None:
+    bucket = tmp_path / "bucket"
+    for at in (1.0, 2.0):
+        safemode.note_end(tmp_path / "one", bucket, "engine", "sub-1", "out of memory", at)
+    fresh = tmp_path / "two"
+    assert safemode.safe_mode(fresh, bucket, 3.0).active
+    safemode.prepare(fresh, bucket)
+    safemode.prepare(fresh, bucket)
+    assert len(safemode.read_entries(fresh)) == 2
+    assert safemode.safe_mode(fresh, None, 3.0).quarantined == (("engine", "sub-1"),)
+
+
+def test_a_full_disk_cannot_keep_the_count_from_growing(small_disk: Path) -> None:
+    safemode.prepare(small_disk, None)
+    fill(small_disk)
+    for at in (1.0, 2.0):
+        state = safemode.note_end(small_disk, None, "decode", "sub-1", "disk full", at)
+    assert state.active
+
+
+def test_several_processes_lose_nothing(tmp_path: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from core.resources import safemode\n"
+        "for n in range(10): safemode.note_end(Path(sys.argv[1]), None, 'engine', sys.argv[2] + str(n), 'x', n)"
+    )
+    root = str(Path(__file__).resolve().parents[2])
+    writers = [
+        subprocess.Popen([sys.executable, "-c", code, str(tmp_path), who], env={"PYTHONPATH": root}) for who in "ab"
+    ]
+    assert [writer.wait(timeout=120) for writer in writers] == [0, 0]
+    assert len({entry.text("case") for entry in safemode.read_entries(tmp_path)}) == 20
