@@ -55,7 +55,7 @@ def page(browser: Browser) -> Iterator[Page]:
 
 def attributes(page: Page) -> dict[str, Any]:
     """The data attributes of the viewer once it is ready."""
-    root = page.locator('[data-state="ready"][data-lesions]')
+    root = page.locator('[data-state="ready"][data-lesions][data-edges*="plane"]')  # letters come with the first frame
     root.wait_for(timeout=WAIT)
     return dict(root.evaluate("e => ({...e.dataset})"))
 
