@@ -70,7 +70,7 @@ class Bench:
         self.page.get_by_role("button", name=title, exact=True).click()
 
     def wait(self, title: str, state: str = "ready") -> Locator:
-        more = "[data-lesions]" if state == "ready" else ""
+        more = '[data-lesions][data-edges*="plane"]' if state == "ready" else ""
         selector = f'.viewer[data-title="{title}"][data-state={state}]{more}'
         self.page.wait_for_selector(selector, timeout=SECONDS)
         return self.viewer
