@@ -1,7 +1,7 @@
 """Strokescope's entry: `streamlit run Home.py`, `uvicorn Home:app`, or `make run`.
 
-One Starlette app: Streamlit's own server plus the routes that hand images and the viewer to the browser. The pages and
-the frame around them are core/ui/frame.py.
+One Starlette app: Streamlit's own server plus the routes that hand images and the viewer to the browser, and metrics to
+scrapers. The pages and the frame around them are core/ui/frame.py, what runs beside them core/ui/lifeline.py.
 """
 
 from __future__ import annotations
@@ -9,10 +9,15 @@ from __future__ import annotations
 import streamlit as st
 
 from core.logs import configure_logging
-from core.ui import case_list, case_view, loaders, messages, resources_view, segment_view
+from core.ui import case_list, case_view, lifeline, loaders, messages, metrics_route, resources_view, segment_view
 
 configure_logging()
 PAGES = (case_list, case_view, segment_view, resources_view)  # loaded now, so that no visitor waits for them
 
 
-app = st.App("core/ui/frame.py", routes=loaders.volumes().routes(), on_script_error=messages.surprise)
+app = st.App(
+    "core/ui/frame.py",
+    lifespan=lifeline.lifespan,
+    routes=[*loaders.volumes().routes(), *metrics_route.routes()],
+    on_script_error=messages.surprise,
+)

@@ -85,9 +85,11 @@ def _watch() -> Callable[[Any], None]:
 @app.command()
 def serve(port: Annotated[int, typer.Option(min=1, max=65535)] = 8501) -> None:
     """Start the dashboard under its supervisor."""
+    from core.hub import runtime
     from core.resources.supervisor import serve as supervise
 
-    sys.exit(supervise(port, load_settings(), ROOT / "Home.py"))
+    settings = load_settings()
+    sys.exit(supervise(port, settings, ROOT / "Home.py", hub_message=lambda: runtime.ask(settings)))
 
 
 @app.command()
@@ -133,12 +135,13 @@ def fetch(
     """Fetch images of one case, verified."""
     from core.case import MODALITIES
     from core.workflows.explore_case import fetch_case
+    from core.workflows.making_room import visiting
 
     for name in modality or ():
         if name not in MODALITIES:
             raise typer.BadParameter(f"no modality {name!r}; there are {', '.join(MODALITIES)}")
-    with _source(source) as (_, opened):
-        fetched, headers = fetch_case(opened, case, modality, out, _watch())
+    with _source(source) as (settings, opened), visiting(settings, _note) as visit:
+        fetched, headers = fetch_case(opened, case, modality, out, _watch(), visit=visit)
     payload = _fetched(fetched, headers)
     files = payload["files"]
 
@@ -167,6 +170,7 @@ def segment(
     from core.hub.leases import Leases
     from core.segmentation.engine import load_engine
     from core.workflows import segment_case
+    from core.workflows.making_room import visiting
 
     given = {name: path for name, path in {"dwi": dwi, "adc": adc, "flair": flair}.items() if path is not None}
     if (case is None) == (not given):
@@ -177,9 +181,9 @@ def segment(
         settings, spec = load_settings(), None
         inputs = segment_case.given_inputs(info, given)
     else:
-        with _source(source) as (settings, opened):
+        with _source(source) as (settings, opened), visiting(settings, _note) as visit:
+            inputs = dict(segment_case.fetch_inputs(opened, case, info, report=_watch(), visit=visit).files)
             spec = opened.spec
-            inputs = dict(segment_case.fetch_inputs(opened, case, info, report=_watch()).files)
 
     Leases().take(file.path for file in inputs.values())  # until this process ends
     done = segment_case.segment(settings, info, inputs, parameters, out, case, spec, _note_phase)
@@ -235,9 +239,9 @@ def score(
     """Compare a predicted mask with the true one; undefined is null."""
     from dataclasses import asdict
 
-    from core.evaluation.score import score_files
+    from core.workflows.segment_case import score_here
 
-    payload = asdict(score_files(prediction, truth))
+    payload = asdict(score_here(load_settings(), prediction, truth))
 
     def lines() -> Iterator[str]:
         for name, value in payload.items():

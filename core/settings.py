@@ -19,6 +19,7 @@ PINNED_REVISION = "9707a7fca6d3dd1a690de010ec4aed06bdcd0417"
 DEFAULT_SOURCE = f"hub:{PINNED_REPO}"
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
+LEAST_RAM = 1 << 26  # bytes; this app does not start in less, so that a smaller number means something else
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B?)\s*$", re.IGNORECASE)
 
 
@@ -44,11 +45,30 @@ def _size(value: object) -> object:
     return value
 
 
+def _platform_size(value: object) -> object:
+    """A size that the platform set, not a person: what is none, or could be nobody's RAM, is no limit and no error."""
+    try:
+        size = parse_size(value) if isinstance(value, str) else value
+    except BadSettings:
+        return None
+    return size if isinstance(size, int) and size >= LEAST_RAM else None
+
+
 def _folder(value: object) -> object:
     return value if not isinstance(value, str) else Path(value.strip()).expanduser() if value.strip() else None
 
 
+def _on(value: object) -> object:
+    return value if not isinstance(value, str) or value.strip() else True
+
+
+def _off(value: object) -> object:
+    return value if not isinstance(value, str) or value.strip() else False
+
+
+Switch = Annotated[bool, BeforeValidator(_on)]  # on unless it is said otherwise
 Size = Annotated[int | None, BeforeValidator(_size)]
+PlatformSize = Annotated[int | None, BeforeValidator(_platform_size)]
 
 
 class Settings(BaseSettings):
@@ -61,6 +81,7 @@ class Settings(BaseSettings):
         persist_dir: a folder that outlives the container, e.g. a mounted bucket, for a copy of the flight record.
         health_port: where the supervisor answers /health and /metrics: "PORT", "HOST:PORT" or "off"; by default the
             port after the app's, on this computer alone.
+        metrics: whether the app itself answers /metrics; numbers only.
         memory_limit, disk_limit: bytes; a person's own limit, beside what the container says.
         cgroup_root: where the kernel shows control groups.
         hf_endpoint, hf_token, hf_hub_offline: the Hub's own variables.
@@ -78,13 +99,14 @@ class Settings(BaseSettings):
         None, validation_alias="STROKESCOPE_PERSIST_DIR"
     )
     health_port: str = Field("", validation_alias="STROKESCOPE_HEALTH_PORT")
+    metrics: Switch = Field(True, validation_alias="STROKESCOPE_METRICS")
     memory_limit: Size = Field(None, validation_alias="STROKESCOPE_MEMORY_LIMIT")
     disk_limit: Size = Field(None, validation_alias="STROKESCOPE_DISK_LIMIT")
     cgroup_root: Path = Field(Path("/sys/fs/cgroup"), validation_alias="STROKESCOPE_CGROUP_ROOT")
     hf_endpoint: str = Field(DEFAULT_ENDPOINT, validation_alias="HF_ENDPOINT")
     hf_token: SecretStr | None = Field(None, validation_alias="HF_TOKEN")
-    hf_hub_offline: bool = Field(False, validation_alias="HF_HUB_OFFLINE")
-    container_memory: Size = Field(None, validation_alias="MEMORY")
+    hf_hub_offline: Annotated[bool, BeforeValidator(_off)] = Field(False, validation_alias="HF_HUB_OFFLINE")
+    container_memory: PlatformSize = Field(None, validation_alias="MEMORY")
     accelerator: str = Field("", validation_alias="ACCELERATOR")
     space_id: str = Field("", validation_alias="SPACE_ID")
 

@@ -31,8 +31,11 @@ def main() -> None:
     with row:
         picked = st.selectbox("Case", ids, index=ids.index(case_id), key=f"pick-{case_id}", width=300,
                               format_func=lambda i: _label(cases[i]), label_visibility="collapsed")  # fmt: skip
-    if picked != case_id or place.case is None:
+    if picked != case_id:
         state.go(case=picked, modalities=())
+        st.rerun()
+    if place.case is None:
+        state.propose(picked)
         st.rerun()
     segment_view.draw(source, cases[picked], ids, row)
 

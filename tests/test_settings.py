@@ -49,6 +49,12 @@ def test_the_environment_decides(monkeypatch: pytest.MonkeyPatch, tmp_path: Path
     )
 
 
+@pytest.mark.parametrize("text", ["lots", "", "0", "16", "16 cores", "1e9"])
+def test_a_platforms_variable_that_says_nothing_stops_nobody(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("MEMORY", text)
+    assert load_settings().container_memory is None
+
+
 def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STROKESCOPE_DISK_LIMIT", "plenty")
     with pytest.raises(BadSettings, match="STROKESCOPE_DISK_LIMIT"):
@@ -58,3 +64,17 @@ def test_a_bad_variable_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_the_token_does_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HF_TOKEN", "hf_secretsecret")
     assert "secretsecret" not in repr(load_settings())
+
+
+@pytest.mark.parametrize(("text", "on"), [("", True), (" ", True), ("off", False), ("0", False), ("on", True)])
+def test_metrics_can_be_switched_off(monkeypatch: pytest.MonkeyPatch, text: str, on: bool) -> None:
+    monkeypatch.setenv("STROKESCOPE_METRICS", text)
+    assert load_settings().metrics is on
+
+
+def test_a_switch_that_is_neither_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_HUB_OFFLINE", "")
+    assert not load_settings().hf_hub_offline
+    monkeypatch.setenv("STROKESCOPE_METRICS", "perhaps")
+    with pytest.raises(BadSettings, match="STROKESCOPE_METRICS"):
+        load_settings()

@@ -158,6 +158,12 @@ class Cache:
         """Bytes of all entries, unfinished ones and records too."""
         return sum(entry.bytes for entry in self._all())
 
+    def spare_bytes(self) -> tuple[int, int]:
+        """Bytes that eviction could free now, and bytes that it could not: somebody uses them."""
+        entries = self._all()
+        spare = sum(entry.bytes for entry in self._free(entries))
+        return spare, sum(entry.bytes for entry in entries) - spare
+
     def room(self) -> int | None:
         """Bytes that may still be written as it is; negative when there is too much already; None without a limit."""
         return self._room() if self._room is not None else None

@@ -185,6 +185,18 @@ class Hub:
             url = after
         return tuple(files)
 
+    def space_error(self, space_id: str, cancelled: Cancelled = lambda: False) -> str | None:
+        """What the Hub says went wrong with a Space's container; None when nothing did.
+
+        Raises:
+            BadSource: that is no name of a Space.
+            HubError: each kind, within the control policy's time.
+        """
+        url = f"{self._endpoint}/api/spaces/{check_repo(space_id)}/runtime"
+        body, _ = self._json(url, self.policies.control, Traffic(), cancelled)
+        message = body.get("errorMessage") if isinstance(body, dict) else None
+        return message if isinstance(message, str) else None
+
     def _bucket(self, url: str) -> Bucket:
         return "api" if url.startswith(f"{self._endpoint}/api/") else "resolvers"
 

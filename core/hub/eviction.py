@@ -86,7 +86,10 @@ def refusal(found: Plan, background: bool = False) -> DiskFull:
     """The error for a plan that is "busy" or "never"."""
     need = f"{found.need / 1e6:.1f} MB"
     if found.verdict == "never" and not found.holds:
-        return DiskFull("the disk is full, and the cache is empty", hint="free some space on the disk")
+        return DiskFull(
+            f"this needs {need}, and the disk is full: clearing the whole cache would not make room",
+            hint="free some space on the disk",
+        )
     if found.verdict == "never":
         return DiskFull(
             f"this needs {need}, and the cache may hold {found.holds / 1e6:.1f} MB",

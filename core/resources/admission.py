@@ -11,7 +11,7 @@ from __future__ import annotations
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
@@ -19,10 +19,11 @@ from core.errors import JobCancelled
 from core.resources.budget import Decision, Help, refusal
 from core.resources.cost import Step
 from core.resources.ledger import Ledger
-from core.resources.line import Entry, Room, decisions, in_order, never_fits, next_in_line, not_now
+from core.resources.line import Entry, Room, decisions, held, in_order, never_fits, next_in_line, not_now
 
 POLL_S = 0.1  # cancelling and a change of the container are seen this soon
 SETTLE_S = 1.0  # what does not fit though nothing runs is refused after so long: a worker's RAM goes a moment after it
+DISK = "disk"  # who holds the door when the disk is short
 ROOM_S = 0.05  # one look at the container serves everybody who waits, for so long
 
 OnWaiting = Callable[[int, str], None]  # position in the line, 1 is next; why
@@ -105,7 +106,8 @@ class Admission:
         self._numbers = itertools.count()
         self._waiting: dict[int, _Here] = {}
         self._running: dict[int, _Here] = {}
-        self._held: dict[str, str] = {}
+        self._held: Mapping[str, str] = {}
+        self._holding = threading.Lock()
         self._seen: tuple[float, Room] | None = None
 
     @contextmanager
@@ -139,15 +141,17 @@ class Admission:
                 self._change.notify_all()
 
     def hold(self, why: str, by: str = "watchdog") -> None:
-        """Let nobody in until `resume`, e.g. because RAM is short; those who wait are told why."""
-        with self._change:
-            self._held[by] = why
+        """Let nobody in beside what runs until `resume`, e.g. because RAM is short; those who wait are told why.
+
+        By "disk" holds only those who will write. Never waits for the door itself, which may be looking at the room.
+        """
+        with self._holding:
+            self._held = {**self._held, by: why}
 
     def resume(self, by: str = "watchdog") -> None:
-        """Let steps in again."""
-        with self._change:
-            self._held.pop(by, None)
-            self._change.notify_all()
+        """Let steps in again; they see it within POLL_S."""
+        with self._holding:
+            self._held = {name: why for name, why in self._held.items() if name != by}
 
     def places(self) -> tuple[Place, ...]:
         """What runs, then the line, for the screen."""
@@ -246,8 +250,8 @@ class Admission:
     def _tell(self, here: _Here, room: Room, running: Sequence[Entry]) -> tuple[int, str]:
         position = 1 + [entry.number for entry in self._line()].index(here.entry.number)
         memory, disk = decisions(here.entry, running, room)
-        if room.held:
-            here.why = room.held
+        if why := held(here.entry, running, room):
+            here.why = why
         elif here.entry.heavy and sum(entry.heavy for entry in running) >= self._heavy_at_once:
             here.why = "another job is running"
         elif not memory.admitted or not disk.admitted:
@@ -270,5 +274,6 @@ class Admission:
         now = self._clock()
         if self._seen is None or now - self._seen[0] > ROOM_S:
             self._seen = now, self._room()
-        held = next(iter(self._held.values()), "")
-        return replace(self._seen[1], held=held or self._seen[1].held)
+        closed = self._held
+        why = next((why for by, why in closed.items() if by != DISK), "")
+        return replace(self._seen[1], held=why or self._seen[1].held, held_writing=closed.get(DISK, ""))

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from core.resources.slots import Found, Slots, read_slots
+from core.resources.events import is_time
+from core.resources.slots import Found, Slots, is_held, read_slots
 
 if TYPE_CHECKING:  # a worker that records need not load what measures
     from core.resources.disk import DiskReading
@@ -22,8 +24,9 @@ if TYPE_CHECKING:  # a worker that records need not load what measures
     from core.resources.reading import Reading
 
 COUNT = 600
+NEAR = {"ram": 0.85, "disk": 0.95}  # where a verdict begins to suspect (verdict.py); crossing it is a transition
 TURNS = 3  # files per role
-_NONE = -(1 << 31)
+_NONE, _WHOLE = -(1 << 31), (1 << 32) - 1
 _LAYOUT = struct.Struct("<d I d I 12s 12s 7d q i i 24s 24s 24s 8s 104s")
 
 
@@ -103,15 +106,15 @@ def pack_beat(beat: Beat) -> bytes:
     numbers = (v.ram_used, v.ram_limit, v.working_set, v.disk_used, v.disk_limit, v.psi, beat.predicted_mb)
     return _LAYOUT.pack(
         beat.at,
-        beat.pid,
+        beat.pid & _WHOLE,
         _float(beat.born),
-        beat.number,
+        beat.number & _WHOLE,
         _bytes(beat.run),
         _bytes(beat.role),
         *map(_float, numbers),
-        -1 if v.oom_kills is None else v.oom_kills,
-        _NONE if beat.errno is None else beat.errno,
-        _NONE if beat.code is None else beat.code,
+        -1 if v.oom_kills is None else min(v.oom_kills, 1 << 62),
+        _small(beat.errno),
+        _small(beat.code),
         *map(_bytes, (beat.event, beat.phase, beat.kind, beat.owner, beat.case)),
     )
 
@@ -124,7 +127,7 @@ def unpack_beat(payload: bytes) -> Beat | None:
     used, limit, working, gone, room, psi, predicted = (None if math.isnan(value) else value for value in numbers[:7])
     kills, errno, code = numbers[7:10]
     event, phase, kind, owner, case = map(_text, numbers[10:])
-    if not math.isfinite(at):
+    if not is_time(at):
         return None
     return Beat(
         at=at,
@@ -171,6 +174,13 @@ def read_beats(folder: Path) -> tuple[tuple[Beat, ...], int]:
     return tuple(whole), sum(one.damaged for one in found) + len(beats) - len(whole)
 
 
+def held_runs(folder: Path) -> frozenset[str]:
+    """Runs of which a process writes its heartbeat now: it holds the file, whatever number or clock it has."""
+    held = (read_slots(path) for path in sorted(folder.glob("beats-*.ring")) if is_held(path))
+    newest = (unpack_beat(found.slots[-1][1]) for found in held if found.slots)
+    return frozenset(beat.run for beat in newest if beat is not None)
+
+
 def worth_keeping(beat: Beat, last: Beat | None) -> bool:
     """Whether a beat says something that the last one did not: frequent beats would shorten the history to seconds."""
     if last is None or beat.event or beat.at - last.at >= 1.0 or beat.at < last.at:
@@ -186,6 +196,19 @@ def worth_keeping(beat: Beat, last: Beat | None) -> bool:
     )
 
 
+def crossings(vitals: Vitals, near: set[str]) -> list[tuple[str, str, float]]:
+    """What has come near its limit or is well below it again, as (event, what, how full); `near` remembers it."""
+    crossed = []
+    for what, part in (("ram", vitals.ram), ("disk", vitals.disk)):
+        if part is not None and part >= NEAR[what] and what not in near:
+            near.add(what)
+            crossed.append(("near limit", what, part))
+        elif part is not None and part < NEAR[what] - 0.05 and what in near:
+            near.discard(what)
+            crossed.append(("limit eased", what, part))
+    return crossed
+
+
 def _age(path: Path) -> int:
     try:
         return path.stat().st_mtime_ns
@@ -198,7 +221,11 @@ def _part(used: float | None, limit: float | None) -> float | None:
 
 
 def _float(value: float | None) -> float:
-    return math.nan if value is None else float(value)
+    return math.nan if value is None or abs(value) > sys.float_info.max else float(value)
+
+
+def _small(number: int | None) -> int:
+    return number if number is not None and _NONE < number < -_NONE else _NONE
 
 
 def _bytes(word: str) -> bytes:

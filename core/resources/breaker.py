@@ -14,33 +14,48 @@ from contextlib import contextmanager
 
 from core.errors import Quarantined, WorkerDied
 from core.resources import safemode
-from core.resources.events import Event
+from core.resources.events import READ_S, Event
 from core.resources.lane import Lane
-from core.resources.phases import OpenPhase
+from core.resources.phases import OpenPhase, carry_salt
 from core.resources.recorder import PATIENCE_S, Recorder, new_run
-from core.resources.safemode import SafeMode
+from core.resources.safemode import HEALTHY_S, SafeMode
 
 
 class Breaker:
-    """Safe mode over a recorder's folders; safe to use from several threads."""
+    """Safe mode over a recorder's folders; safe to use from several threads.
+
+    Args:
+        clock: seconds since 1970, for the record alone.
+        ticks: seconds that no setting of a clock can change, for how long the app has been healthy.
+    """
 
     def __init__(
-        self, recorder: Recorder, clock: Callable[[], float] = time.time, *, patience_s: float = PATIENCE_S
+        self,
+        recorder: Recorder,
+        clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
+        *,
+        patience_s: float = PATIENCE_S,
     ) -> None:
-        self.recorder, self._clock, self._patience_s = recorder, clock, patience_s
+        self.recorder, self._clock, self._ticks, self._patience_s = recorder, clock, ticks, patience_s
         self._state_dir, self._persist_dir = recorder.state_dir, recorder.persist_dir
-        self._lane = Lane("safe mode")
+        self._lane, self._bucket = Lane("safe mode"), Lane("safe mode bucket")
         self._lock = threading.Lock()
-        self._quiet_since = clock()
-        self._unkept: tuple[Event, ...] = ()  # ends that no disk would take
+        self._quiet_since = ticks()
+        self._newest_end: Event | None = None
+        self._unkept: tuple[Event, ...] = ()  # what the state folder does not have yet, or will not take
 
     def prepare(self) -> None:
-        """Make room for the counts while there is some; once, before the app starts."""
-        self._do(lambda: safemode.prepare(self._state_dir, self._persist_dir))
+        """Make room for the counts while there is some, and ask the persistent folder in a fresh container; once,
+        before the app starts."""
+        persist_dir = self._persist_dir
+        if persist_dir is not None:
+            self._bucket.do(lambda: carry_salt(self._state_dir, persist_dir), self._patience_s)
+        self._lane.do(lambda: safemode.prepare(self._state_dir, persist_dir), self._patience_s + READ_S)
 
     def state(self) -> SafeMode:
         """Whether safe mode is on. Reads one small file."""
-        return safemode.decide([*safemode.read_entries(self._state_dir), *self._unkept])
+        return safemode.decide(self._entries())
 
     @contextmanager
     def step(
@@ -67,8 +82,9 @@ class Breaker:
                 self.note_end(name, case or "", "worker died")
                 raise
             finally:
-                self._quiet_since = self._clock()
-        self._do(lambda: safemode.note_done(self._state_dir, self._persist_dir, name, case or "", self._clock()))
+                self._quiet_since = self._ticks()
+        if not safemode.is_done(self._entries(), name, case or ""):
+            self._keep(safemode.DONE, phase=name, case=case or "")
 
     def require(self, phase: str, case: str = "") -> None:
         """Do nothing if the app may begin this step by itself.
@@ -86,10 +102,8 @@ class Breaker:
 
     def note_end(self, phase: str, case: str, class_: str, key: str = "") -> SafeMode:
         """An abnormal end of the app or of a worker; the same key counts once."""
-        before, now, key = self.state(), self._clock(), key or new_run()
-        facts = {"phase": phase, "case": case, "class": class_, "key": key}
-        if not self._do(lambda: safemode.note_end(self._state_dir, self._persist_dir, phase, case, class_, now, key)):
-            self._unkept = (*self._unkept, safemode.entry_of(safemode.END, now, **facts))[-safemode.COUNT :]
+        before = self.state()
+        self._keep(safemode.END, **{"phase": phase, "case": case, "class": class_, "key": key or new_run()})
         after = self.state()
         if after.active and not before.active:
             self.recorder.note("safe mode entered", reason=after.reason, phase=phase, case=case)
@@ -97,8 +111,7 @@ class Breaker:
 
     def leave(self) -> SafeMode:
         """A person ends safe mode and lifts every quarantine."""
-        self._unkept = ()
-        self._do(lambda: safemode.leave(self._state_dir, self._persist_dir, self._clock()))
+        self._keep(safemode.LEFT)
         self.recorder.note("safe mode left", by="a person", phase="")
         return self.state()
 
@@ -108,32 +121,49 @@ class Breaker:
         Args:
             busy: a risky step is under way elsewhere; one of this process is known.
         """
-        if busy or self.recorder.current() is not None:
-            self._quiet_since = self._clock()
-            return
-        now, entries = self._clock(), [*safemode.read_entries(self._state_dir), *self._unkept]
-        if not safemode.is_healthy(entries, self._quiet_since, now):
-            return
-        active, self._unkept = self.state().active, ()
-        self._do(lambda: safemode.note_health(self._state_dir, self._persist_dir, self._quiet_since, now))
-        if active and not self.state().active:
-            self.recorder.note("safe mode left", by="ten minutes of healthy running", phase="")
+        entries = self._entries()
+        newest = safemode.newest_end(entries)
+        if newest != self._newest_end or busy or self.recorder.current() is not None:
+            self._newest_end, self._quiet_since = newest, self._ticks()
+        elif newest is not None and self._ticks() - self._quiet_since >= HEALTHY_S:
+            self._keep(safemode.HEALTHY)
+            if safemode.decide(entries).active:
+                self.recorder.note("safe mode left", by="ten minutes of healthy running", phase="")
 
     def pending(self) -> bool:
         """Whether ends count that healthy running would clear."""
-        return safemode.pending([*safemode.read_entries(self._state_dir), *self._unkept])
+        return safemode.pending(self._entries())
 
     def close(self) -> None:
         """Finish what is being written."""
         self._lane.close()
+        self._bucket.close()
 
-    def _do(self, job: Callable[[], object]) -> bool:
-        failed: list[bool] = [True]
+    def _entries(self) -> tuple[Event, ...]:
+        unkept = self._unkept  # before the file: what is moved there meanwhile counts once all the same
+        kept = safemode.read_entries(self._state_dir)
+        known = {entry.key for entry in kept}
+        return (*kept, *(entry for entry in unkept if entry.key not in known))
 
-        def work() -> None:
-            job()
-            failed.clear()
-
+    def _keep(self, event: str, **facts: str) -> None:
+        """Add an entry: for this process at once, for others when a disk has it; a hung bucket stops no disk."""
+        entry = safemode.entry_of(event, self._clock(), **facts)
         with self._lock:
-            self._lane.do(work, self._patience_s)
-        return not failed
+            self._unkept = (*self._unkept, entry)[-safemode.COUNT :]
+            if event == safemode.END:
+                self._newest_end, self._quiet_since = entry, self._ticks()
+        persist_dir, began = self._persist_dir, self._ticks()
+        if persist_dir is not None:
+            self._bucket.do(lambda: safemode.put(persist_dir, [entry]))
+        self._lane.do(self._write, self._patience_s)
+        if persist_dir is not None:
+            self._bucket.settle(max(0.001, self._patience_s - (self._ticks() - began)))
+
+    def _write(self) -> None:
+        """In the lane: what is not kept yet, in its order."""
+        with self._lock:
+            waiting = self._unkept
+        if waiting:
+            safemode.keep(self._state_dir, waiting)
+            with self._lock:
+                self._unkept = tuple(entry for entry in self._unkept if entry not in waiting)

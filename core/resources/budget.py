@@ -48,13 +48,14 @@ def decide(predicted_mb: float, used_mb: float, limit_mb: float) -> Decision:
     return Decision(needed <= free, needed, free, limit_mb)
 
 
-def decide_disk(wanted_mb: float, free_mb: float, limit_mb: float) -> Decision:
+def decide_disk(wanted_mb: float, free_mb: float, limit_mb: float, scale_mb: float | None = None) -> Decision:
     """Admit a step whose files leave 15 % of the disk's limit untouched; one that writes nothing always.
 
     Args:
         free_mb: what may still be written before the limit.
+        scale_mb: what the 15 % are of, by default the limit (DiskReading.scale_bytes).
     """
-    room = max(0.0, free_mb - (1.0 - DISK_CEILING) * limit_mb)
+    room = max(0.0, free_mb - (1.0 - DISK_CEILING) * (limit_mb if scale_mb is None else scale_mb))
     return Decision(wanted_mb <= 0 or wanted_mb <= room, wanted_mb, room, limit_mb, "disk")
 
 

@@ -11,7 +11,7 @@ from typing import Literal
 
 from core.resources.memory import MB
 
-Kind = Literal["fetch", "decode", "resample", "engine", "score", "view", "publish"]
+Kind = Literal["fetch", "sample", "decode", "resample", "engine", "score", "view", "publish"]
 Wanted = Literal["native", "float32", "float64"]
 
 PROCESS_MB = 95.0  # a fresh process with numpy and scipy, doing nothing
@@ -19,7 +19,10 @@ FETCH_MB = 40.0  # buffers of one transfer, whatever its size
 SCORE_BYTES = 5.0  # per voxel of the grid: two masks, their file, their overlap
 SCORE_FOREGROUND_BYTES = 80.0  # per voxel of either mask: positions, trees, distances, if every one were surface
 SCORE_WORST_BYTES = 40.0  # per voxel of the grid, masks of pure noise: more was never seen
-VIEW_BYTES = 14.0  # per voxel: a float32 image, its overlay, and both as bytes
+SAMPLE_MB = 70.0  # one synthetic case: every image of it at once
+CUT_MB = 20.0  # one time point out of a series: pieces of a stream, however long it is
+# The static view, per voxel: a float32 image and its bytes; percentiles of it; the factor of an ADC; an overlay beside.
+VIEW_BYTES, VIEW_AUTO_BYTES, VIEW_ADC_BYTES, VIEW_OVERLAY_BYTES = 7.0, 8.5, 5.0, 6.0
 RESAMPLE_SLAB_MB = 60.0
 PUBLISH_COPIES = 2.0  # a row group in memory and its compressed copy
 
@@ -92,9 +95,25 @@ def score_step(voxels: int, foreground: int | None = None, case: str = "") -> St
     return Step("score", "scoring", score_mb(voxels, foreground), voxels / MB, heavy=True, case=case)
 
 
-def view_step(voxels: int) -> Step:
-    """The static view of one image with its overlay, inside the app."""
-    return Step("view", "the static view", VIEW_BYTES * voxels / MB)
+def sample_step(size_bytes: int, case: str = "") -> Step:
+    """Making a synthetic case whose files take so many bytes."""
+    return Step("sample", "making the synthetic case", SAMPLE_MB, size_bytes / MB, case=case)
+
+
+def cut_step(volume_bytes: int, case: str = "") -> Step:
+    """Taking one time point of so many decoded bytes out of a series; noise does not shrink when it is packed."""
+    return Step("decode", "taking out the time point", CUT_MB, 1.01 * volume_bytes / MB, case=case)
+
+
+def view_step(voxels: int, overlay: bool = False, auto: bool = True, adc: bool = False, case: str = "") -> Step:
+    """The static view of one image inside the app, read as a stream whatever its type on disk.
+
+    Args:
+        auto: its window is found from its values.
+        adc: its unit is found from its values.
+    """
+    each = VIEW_BYTES + VIEW_AUTO_BYTES * auto + VIEW_ADC_BYTES * adc + VIEW_OVERLAY_BYTES * overlay
+    return Step("view", "the static view", each * voxels / MB, case=case)
 
 
 def publish_step(shard_bytes: int, row_bytes: int) -> Step:

@@ -10,7 +10,7 @@ import os
 import tempfile
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.resources.memory import MB
@@ -29,6 +29,7 @@ TIERS = {
     "a10g-small": 110 * _GB,
 }
 SMALLEST_TIER = min(TIERS.values())
+FILE_SYSTEM = "file system"  # the limit's source where nobody else sets one
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,26 @@ class DiskReading:
 
     @property
     def fraction(self) -> float:
-        """Part of the limit that is gone, whether we used it or the file system has run out of it."""
+        """Part of the limit that is gone, whether we used it or the file system has run out of it; for the screen."""
         return min(1.0, max(0.0, 1.0 - self.free_bytes / self.limit_bytes))
+
+    @property
+    def scale_bytes(self) -> int:
+        """What thresholds are parts of: the limit, but of a large file system only its last 50 GB.
+
+        A tier's limit kills, so that a part of it has to stay free; nobody is in danger with 100 GB free of 1 TB.
+        """
+        return min(self.limit_bytes, SMALLEST_TIER) if self.limit_source == FILE_SYSTEM else self.limit_bytes
+
+    @property
+    def danger(self) -> float:
+        """How near the end is, for the thresholds: 0 far, 1 there."""
+        return min(1.0, max(0.0, 1.0 - self.free_bytes / self.scale_bytes))
+
+    @property
+    def excess_bytes(self) -> int:
+        """What would have to be freed until all is calm."""
+        return max(0, int((1.0 - WARN) * self.scale_bytes) - self.free_bytes)
 
 
 def read_disk(settings: Settings, usage: Usage | None, deleted_bytes: int = 0) -> DiskReading:
@@ -121,13 +140,20 @@ def decide_disk(
     ours = usage.used_bytes + deleted_bytes if usage else None
     offers: list[tuple[int, str, int | None]] = [(*tier, ours)] if tier else []
     offers += [(setting, "STROKESCOPE_DISK_LIMIT", ours)] if setting else []
-    offers += [(filesystem.total_bytes, "file system", filesystem.used_bytes)] if filesystem else []
+    offers += [(filesystem.total_bytes, FILE_SYSTEM, filesystem.used_bytes)] if filesystem else []
     offers = offers or [(SMALLEST_TIER, "assumed: the file system does not say", ours)]
     limit, source, used = min(offers, key=lambda offer: offer[0])
     rooms = [max(0, offer[0] - (offer[2] or 0)) for offer in offers]
     rooms += [filesystem.free_bytes] if filesystem else []
     cache_bytes, parts = (usage.cache_bytes, usage.parts) if usage else (None, ())
     return DiskReading(limit, source, used, cache_bytes, min(rooms), parts, deleted_bytes)
+
+
+def at_least(now: Usage, before: Usage | None) -> Usage:
+    """`now`, but not less than was known before when time ran out: half a walk does not say that files have gone."""
+    if now.complete or before is None or before.used_bytes <= now.used_bytes:
+        return now
+    return replace(before, complete=False)
 
 
 def stat_filesystem(path: Path) -> FileSystem | None:

@@ -5,7 +5,6 @@ MB are 10^6 bytes. Holds no token and no path; a case only by the word that the 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,7 @@ from core.resources.disk import DiskReading, Usage, measure_usage
 from core.resources.gpu import Gpu, read_gpus
 from core.resources.memory import MB, MemoryReading
 from core.resources.probe import Reading, take_reading
-from core.resources.runs import PreviousRun, history, previous_run
+from core.resources.runs import PreviousRun, history
 from core.resources.safemode import OFF, SafeMode, safe_mode
 from core.settings import Settings
 
@@ -36,9 +35,9 @@ def doctor(
     """
     reading = take_reading(settings, proc_root, usage=measure(settings), gpu=gpus())
     state, persist = settings.state_dir, settings.persist_dir
-    safe = safe_mode(state, persist, time.time())
+    safe = safe_mode(state, persist)
     runs = history(state, persist_dir=persist)
-    return describe(reading, previous_run(state, persist_dir=persist), safe, runs)
+    return describe(reading, runs[0] if runs else None, safe, runs)
 
 
 def describe(

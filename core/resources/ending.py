@@ -9,7 +9,7 @@ CLEAN_CODES = frozenset({0, 130, 143})  # exit, SIGINT and SIGTERM as Streamlit 
 CRASHES = frozenset({signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGSEGV})
 CLASSES = (
     "clean stop", "sleep", "out of memory", "watchdog", "disk full", "storage eviction", "native crash", "crash",
-    "killed", "unknown",
+    "hung", "killed", "unknown",
 )  # fmt: skip
 NORMAL = frozenset({"clean stop", "sleep"})  # every other end counts against the run (safemode.py)
 
@@ -23,7 +23,14 @@ class Ending:
     evidence: tuple[str, ...]
 
 
-def judge(returncode: int, *, asked: bool = False, forced: bool = False, oom_kills: int | None = None) -> Ending:
+def judge(
+    returncode: int,
+    *,
+    asked: bool = False,
+    forced: bool = False,
+    oom_kills: int | None = None,
+    hung_s: float | None = None,
+) -> Ending:
     """What a return code says.
 
     Args:
@@ -31,8 +38,11 @@ def judge(returncode: int, *, asked: bool = False, forced: bool = False, oom_kil
         asked: we told the process to stop.
         forced: it did not, and was killed by us.
         oom_kills: kernel kills for memory seen in the container during the run; None when nobody could count.
+        hung_s: so long it had not answered when we ended it for that; None when we did not.
     """
     by = f"return code {returncode}" if returncode >= 0 else f"ended by {signal_name(-returncode)}"
+    if hung_s is not None:
+        return Ending("hung", "confirmed", (f"it lived but had not answered for {hung_s:.0f} s", by))
     if forced:
         return Ending("clean stop", "confirmed", ("asked to stop", "it took too long and the supervisor killed it"))
     if returncode in CLEAN_CODES or (asked and returncode in (-signal.SIGTERM, -signal.SIGINT)):

@@ -1,11 +1,12 @@
 """Events: the transitions of a run, one line each with a checksum, and one immutable file each on a mounted bucket.
 
 Lines are appended whole and fsynced; a torn or flipped one is skipped and cannot swallow the next. Both places are
-bounded. Facts are numbers and short words: what looks like a folder or a token is left out. Judges nothing.
+bounded. Facts are numbers and short words: what looks like a file, a folder or a token is left out. Judges nothing.
 """
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import math
@@ -18,13 +19,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from core.resources.lane import ask
+from core.resources.slots import read_tail
+
 FILE, OLDER = "flight.jsonl", "flight.1.jsonl"
 MAX_BYTES = 256_000  # about 800 events; then the file becomes the older one
+MOST = 4 * MAX_BYTES  # what is read of one file at most
 MAX_FILES = 200  # on the bucket
 READ_S = 5.0  # at most, for the files of a slow bucket
 WORD = 300
+LAST = 2.5e11  # the year 9999, after which no calendar can say the time
 Fact = str | int | float | bool | None | tuple[str, ...]
-_PRIVATE = re.compile(r"[/\\]|hf_[A-Za-z0-9]{8,}|(?i:bearer)\s")
+_PRIVATE = re.compile(
+    r"[/\\]|hf_[A-Za-z0-9]{8,}|(?i:bearer)\s|\S\.(?i:nii|gz|dcm|nrrd|mha|mhd|npz|npy|h5|hdf5|parquet|zip|tsv|csv)\b"
+)
 _LEFT_OUT = "(left out)"
 
 
@@ -122,9 +130,21 @@ def decode(line: bytes) -> Event | None:
     return Event(said["event"], said["run"], said["at"], said["role"], said["pid"], born, said["n"], clean(facts))
 
 
+def in_words(event: Event) -> str:
+    """One line for the log: the event, then its facts."""
+    said = " ".join(f"{name}={_said(value)}" for name, value in event.facts.items() if value not in (None, ""))
+    return f"{event.event} [{event.run[:6]} {event.role}] {said}".rstrip()
+
+
+def _said(value: object) -> str:
+    if isinstance(value, float):
+        return f"{value:.0f}"
+    return "; ".join(value) if isinstance(value, tuple) else str(value)
+
+
 def is_time(value: object) -> bool:
     """Whether it can be seconds since 1970."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < LAST
 
 
 def append(folder: Path, events: Iterable[Event]) -> None:
@@ -140,7 +160,7 @@ def append(folder: Path, events: Iterable[Event]) -> None:
         if os.fstat(fd).st_size > MAX_BYTES:
             _turn(folder, fd)
         if os.write(fd, data) != len(data):
-            raise OSError(28, "no space left for the whole line")
+            raise OSError(errno.ENOSPC, "no space left for the whole line")
         os.fsync(fd)
     finally:
         os.close(fd)
@@ -148,7 +168,10 @@ def append(folder: Path, events: Iterable[Event]) -> None:
 
 def _turn(folder: Path, fd: int) -> None:
     """Make the full file the older one; of several processes that see it full, one does."""
-    fcntl.flock(fd, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return
     path = folder / FILE
     if path.exists() and path.stat().st_ino == os.fstat(fd).st_ino:
         path.replace(folder / OLDER)
@@ -156,11 +179,9 @@ def _turn(folder: Path, fd: int) -> None:
 
 def read_lines(folder: Path) -> tuple[tuple[Event, ...], int]:
     """Every whole event of the record, as written, and how many lines were damaged."""
-    lines: list[bytes] = []
-    for name in (OLDER, FILE):
-        with suppress(OSError):
-            lines += (folder / name).read_bytes().split(b"\n")
-    found = [decode(line) for line in lines if line]
+    newer = read_tail(folder / FILE, MOST)  # first: when it becomes the older one meanwhile, it is read twice
+    lines = [*read_tail(folder / OLDER, MOST).split(b"\n"), *newer.split(b"\n")]
+    found = [decode(line) for line in dict.fromkeys(lines) if line]
     return tuple(event for event in found if event is not None), found.count(None)
 
 
@@ -173,37 +194,52 @@ def put_file(folder: Path, event: Event) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     name = f"{round(1000 * event.at):015d}-{event.run}-{event.pid}-{event.number}.json"
     fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+    data = encode(event) + b"\n"
     try:
-        os.write(fd, encode(event) + b"\n")
+        if os.write(fd, data) != len(data):
+            raise OSError(errno.ENOSPC, "no space left for the whole event")
     finally:
         os.close(fd)
 
 
-def prune(folder: Path, keep: int = MAX_FILES) -> None:
-    """Remove the oldest files of a bucket; their names sort by time."""
-    for path in sorted(folder.glob("*.json"))[:-keep]:
+def prune(folder: Path, keep: int = MAX_FILES, now: float | None = None) -> None:
+    """Remove the oldest files of a bucket; their names sort by time.
+
+    Args:
+        now: what claims to be of a later day was written under a wrong clock, and counts as the oldest.
+    """
+    tomorrow = f"{round(1000 * (time.time() if now is None else now)) + 86_400_000:015d}"
+    for path in sorted(folder.glob("*.json"), key=lambda path: (path.name < tomorrow, path.name))[:-keep]:
         with suppress(OSError):
             path.unlink()
 
 
 def read_files(
-    folder: Path, limit_s: float = READ_S, ticks: Callable[[], float] = time.monotonic
+    folder: Path,
+    limit_s: float = READ_S,
+    ticks: Callable[[], float] = time.monotonic,
+    read: Callable[[Path], bytes] = Path.read_bytes,
 ) -> tuple[tuple[Event, ...], int]:
-    """Every whole event of a bucket, oldest first, and how many were damaged; the newest first while time lasts."""
-    try:
-        paths = sorted(folder.glob("*.json"), reverse=True)
-    except OSError:
-        return (), 0
-    deadline, found, damaged = ticks() + limit_s, [], 0
-    for path in paths[: 2 * MAX_FILES]:
-        if ticks() > deadline:
-            break
+    """Every whole event of a bucket, oldest first, and how many were damaged; the newest first while time lasts.
+
+    A mount that hangs costs `limit_s` once; while it hangs on, nothing is read.
+    """
+    found: list[Event | None] = []
+    deadline = ticks() + limit_s
+
+    def work() -> None:
         try:
-            event = decode(path.read_bytes().strip(b"\n"))
+            paths = sorted(folder.glob("*.json"), reverse=True)
         except OSError:
-            event = None
-        if event is None:
-            damaged += 1
-        else:
-            found.append(event)
-    return tuple(reversed(found)), damaged
+            return
+        for path in paths[: 2 * MAX_FILES]:
+            if ticks() > deadline:
+                return
+            try:
+                found.append(decode(read(path).strip(b"\n")))
+            except OSError:
+                found.append(None)
+
+    ask(str(folder), work, limit_s)
+    told = tuple(found)
+    return tuple(event for event in reversed(told) if event is not None), told.count(None)

@@ -6,20 +6,21 @@ has one for all sessions (`Watchdog.start` is its maker's business); a command m
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 
-from core.errors import WorkerDied
+from core.errors import OverBudget, WorkerDied
 from core.resources.admission import Admission, Ticket
 from core.resources.breaker import Breaker
-from core.resources.budget import size
+from core.resources.budget import Help, refusal, size
 from core.resources.child import ChildEnd, Handle
 from core.resources.cost import Step, address_space_mb
 from core.resources.disk import DiskReading, measure_usage, read_disk
 from core.resources.ledger import Ledger
 from core.resources.light import LightMemory
-from core.resources.line import room_of
+from core.resources.line import Room, room_of
+from core.resources.memory import MB, MemoryReading
 from core.resources.phases import OpenPhase
 from core.resources.recorder import Recorder
 from core.resources.watchdog import Watchdog
@@ -67,6 +68,7 @@ class Guard:
 
     Attributes:
         breaker: counts workers that died towards safe mode; None for a command, which counts nothing.
+        helps: what people could do to make room.
     """
 
     settings: Settings
@@ -75,6 +77,7 @@ class Guard:
     recorder: Recorder
     ledger: Ledger
     breaker: Breaker | None = None
+    helps: Callable[[], Sequence[Help]] = tuple
 
     @contextmanager
     def enter(
@@ -84,6 +87,8 @@ class Guard:
         owner: str = "",
         cancelled: Callable[[], bool] = lambda: False,
         waiting: OnWaiting = lambda sentence: None,
+        *,
+        automatic: bool = False,
     ) -> Iterator[Worker]:
         """Wait until the step may begin; it is watched and recorded until the block ends.
 
@@ -91,32 +96,56 @@ class Guard:
             phase: its name in the record, e.g. "engine".
             owner: a session, for turns; never recorded.
             waiting: told in a sentence what the step waits for, "" once it begins; not at all when it need not wait.
+            automatic: no person asked for it: it begins at once or not at all.
 
         Raises:
-            OverBudget, JobCancelled: as Admission.enter.
+            OverBudget, JobCancelled: as Admission.enter; an automatic step never waits, its refusal is no event.
+            Quarantined: the step is automatic and safe mode forbids it.
         """
-
-        begin = self.recorder.phase if self.breaker is None else self.breaker.step
         told: list[str] = []
 
         def tell(position: int, why: str) -> None:
+            if automatic:
+                raise _would_wait(step, why)
             told.append(self._sentence(step, position, why))
             waiting(told[-1])
+
+        if automatic:
+            self._must_fit(step, phase)
 
         with (
             self.admission.enter(step, owner, cancelled, tell) as ticket,
             self.watchdog.watch(step.what, step.case, ticket.predicted_mb) as watched,
-            begin(phase, case=step.case, predicted_mb=ticket.predicted_mb, kind=step.kind) as opened,
+            self._begin(step, phase, ticket.predicted_mb, automatic) as opened,
         ):
             if told:
                 waiting("")
             yield Worker(ticket, watched, opened)
 
+    def _begin(self, step: Step, phase: str, predicted_mb: float, automatic: bool) -> AbstractContextManager[OpenPhase]:
+        owner = "app" if automatic else "visitor"
+        if self.breaker is None:
+            return self.recorder.phase(phase, case=step.case, predicted_mb=predicted_mb, owner=owner, kind=step.kind)
+        return self.breaker.step(
+            phase, case=step.case, predicted_mb=predicted_mb, owner=owner, kind=step.kind, automatic=automatic
+        )
+
+    def _must_fit(self, step: Step, phase: str) -> None:
+        if self.breaker is not None:
+            self.breaker.require(phase, step.case)
+        for decision in self.admission.check(step):
+            if not decision.admitted:
+                raise refusal(step.what, decision)
+
     def _sentence(self, step: Step, position: int, why: str) -> str:
         short = [decision for decision in self.admission.check(step) if not decision.admitted]
         if short:
             why = f"needs {size(short[0].needed_mb)} of {short[0].resource}, {size(short[0].free_mb)} is free"
-        return f"{ordinal(position)} in line: {why}"
+        return f"you are {ordinal(position)} in line: {why}"
+
+
+def _would_wait(step: Step, why: str) -> OverBudget:
+    return OverBudget(f"{step.what} would have to wait: {why}", hint="open the case to get it")
 
 
 def ordinal(number: int) -> str:
@@ -133,17 +162,24 @@ def make_guard(
     trim: Callable[[], None] = lambda: None,
     evict: Callable[[], None] = lambda: None,
     breaker: Breaker | None = None,
+    spare: Callable[[], int] = lambda: 0,
+    helps: Callable[[], Sequence[Help]] = tuple,
 ) -> Guard:
     """One door and one watchdog, not yet started.
 
     Args:
         disk: the latest reading of the disk; a millisecond at most.
         trim, evict: give back memory and disk that can be spared.
+        spare: bytes that would be evicted for a step that writes; a millisecond at most, as a rule.
+        helps: what people could do to make room; asked when a step is refused.
     """
     memory, ledger = LightMemory(settings), Ledger(settings.state_dir)
-    admission = Admission(
-        lambda: room_of(memory(), disk()), ledger, resident_mb=resident_mb, trim=trim, record=recorder.note
-    )
+
+    def room() -> Room:
+        found = room_of(memory(), disk())
+        return replace(found, disk_free_mb=min(found.disk_limit_mb, found.disk_free_mb + spare() / MB))
+
+    admission = Admission(room, ledger, resident_mb=resident_mb, helps=helps, trim=trim, record=recorder.note)
 
     def hold(why: str, by: str) -> None:
         if why:
@@ -152,16 +188,20 @@ def make_guard(
             admission.resume(by)
 
     alone = bool(settings.space_id)
-    watchdog = Watchdog(memory, disk, record=recorder.note, trim=trim, evict=evict, hold=hold, alone=alone)
-    return Guard(settings, admission, watchdog, recorder, ledger, breaker)
+
+    def beat(now: MemoryReading) -> None:
+        recorder.beat_ram(now.used_bytes, now.limit_bytes, now.oom_kills)
+
+    watchdog = Watchdog(memory, disk, record=recorder.note, beat=beat, trim=trim, evict=evict, hold=hold, alone=alone)
+    return Guard(settings, admission, watchdog, recorder, ledger, breaker, helps)
 
 
 @contextmanager
-def own_guard(settings: Settings) -> Iterator[Guard]:
-    """A guard for one command; its watchdog and its record end with the block."""
+def own_guard(settings: Settings, spare: Callable[[], int] = lambda: 0) -> Iterator[Guard]:
+    """A guard for one command; its watchdog and its record end with the block. `spare` as in `make_guard`."""
     found = read_disk(settings, measure_usage(settings))
     with Recorder(settings.state_dir, settings.persist_dir, role="command") as recorder:
-        guard = make_guard(settings, recorder, lambda: found)
+        guard = make_guard(settings, recorder, lambda: found, spare=spare)
         guard.watchdog.start()
         try:
             yield guard

@@ -25,7 +25,8 @@ DISK_WARN, EVICT, REFUSE = 1, 2, 3
 SLACK = 0.03
 HORIZON_S = 2.0  # a limit nearer than this is as good as reached
 AGAIN_S = 10.0  # between two trims or evictions while nothing changes
-AFTER_KILL_S = 0.5  # a killed process needs a moment to give its memory back
+AFTER_KILL_S, DYING_S = 0.5, 5.0  # a killed process needs a moment to give its memory back; longer while it is there
+NOISE = 0.03  # of the limit: a rise that is smaller does not say that anything is near
 TREND_SAMPLES, TREND_S = 6, 1.5
 
 
@@ -57,10 +58,11 @@ class Moment:
     Attributes:
         at: monotonic seconds.
         ram, disk: fractions of the limits; `disk` None while it is not known.
-        to_limit_s: seconds until RAM reaches its limit at the present rate; None when it does not grow.
+        to_limit_s: seconds until RAM surely reaches its limit at the present rate (`sure_time`); None when it does not.
         expected: fraction that RAM will reach if the running workers keep within what they were admitted with; infinite
             when one of them does not.
         workers: how many could be killed.
+        dying: one that was killed has not gone yet.
     """
 
     at: float
@@ -69,6 +71,7 @@ class Moment:
     to_limit_s: float | None
     expected: float
     workers: int
+    dying: bool = False
 
 
 def rung_of(value: float, before: int, steps: Sequence[float]) -> int:
@@ -84,9 +87,7 @@ def growth(samples: Sequence[Sample]) -> float:
 
     One jump, however high, is not growth; neither is noise around a level.
     """
-    if not samples:
-        return 0.0
-    recent = [one for one in samples if samples[-1].at - one.at <= TREND_S][-TREND_SAMPLES:]
+    recent = _recent(samples)
     if len(recent) < 4:
         return 0.0
     slopes = [
@@ -105,6 +106,18 @@ def time_to_limit(samples: Sequence[Sample]) -> float | None:
     """Seconds until the limit at the present growth; None when there is none."""
     rate = growth(samples)
     return max(0.0, samples[-1].limit - samples[-1].used) / rate if rate > 0 else None
+
+
+def sure_time(samples: Sequence[Sample]) -> float | None:
+    """`time_to_limit` where the growth is worth a kill: more than NOISE, and to where RAM has not been lately.
+
+    A level that trembles, and memory that is taken and given back again and again, are neither.
+    """
+    recent = _recent(samples)
+    if not recent or recent[-1].used - recent[0].used < NOISE * recent[-1].limit:
+        return None
+    highest = max((one.used for one in samples if one.at < recent[0].at), default=0)
+    return time_to_limit(samples) if recent[-1].used > highest else None
 
 
 def decide(now: Moment, state: State) -> tuple[State, tuple[Action, ...]]:
@@ -141,7 +154,8 @@ def _kill(now: Moment, state: State) -> tuple[State, list[Action]]:
     near = now.to_limit_s is not None and now.to_limit_s < HORIZON_S and state.ram >= WARN and not honest
     if now.ram >= memory.DRAIN:
         return replace(state, killed_at=now.at, reason="drain"), ["drain"]
-    if (now.ram >= memory.KILL or near) and _due(now.at, state.killed_at, AFTER_KILL_S):
+    pause = DYING_S if now.dying else AFTER_KILL_S
+    if (now.ram >= memory.KILL or near) and _due(now.at, state.killed_at, pause):
         return replace(state, killed_at=now.at, reason="level" if now.ram >= memory.KILL else "projection"), ["kill"]
     return state, []
 
@@ -164,6 +178,10 @@ def _disk(now: Moment, state: State) -> tuple[State, list[Action]]:
         actions.append("evict")
         after = replace(after, evicted_at=now.at)
     return after, actions
+
+
+def _recent(samples: Sequence[Sample]) -> list[Sample]:
+    return [one for one in samples if samples[-1].at - one.at <= TREND_S][-TREND_SAMPLES:]
 
 
 def _due(now: float, last: float | None, pause: float) -> bool:

@@ -1,7 +1,8 @@
 """Lane: one thread that writes for others, so that a slow or hung disk delays nobody for long.
 
 Jobs run in order. Whoever hands one in may wait for it, for a bounded time. What failed, came late or found the lane
-full is counted, never raised. Does not know what the jobs write.
+full is counted, never raised. Questions that may hang
+are asked in a thread too. Does not know what the jobs write.
 """
 
 from __future__ import annotations
@@ -24,9 +25,13 @@ class Lane:
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._thread: threading.Thread | None = None
+        self._stuck = False  # somebody waited in vain, and no job has ended since
 
     def do(self, job: Callable[[], None], wait_s: float = 0.0) -> bool:
-        """Hand in a job; True when it is over within `wait_s`. It may still be done later when it is not."""
+        """Hand in a job; True when it is over within `wait_s`. It may still be done later when it is not.
+
+        Once somebody has waited in vain nobody waits until a job ends: a hung disk costs one wait, not one each.
+        """
         done = threading.Event()
         try:
             self._jobs.put_nowait((job, done))
@@ -35,12 +40,12 @@ class Lane:
             return False
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name=f"recorder-{self._name}", daemon=True)
-                self._thread.start()
+                self._begin()
         if wait_s <= 0.0:
             return False
-        in_time = done.wait(wait_s)
+        in_time = done.wait(0.0 if self._stuck else wait_s)
         if not in_time:
+            self._stuck = True
             self._count("late")
         return in_time
 
@@ -66,7 +71,21 @@ class Lane:
         thread.join(wait_s)
         return not thread.is_alive()
 
+    def _begin(self) -> None:
+        self._thread = threading.Thread(target=self._run, name=f"recorder-{self._name}", daemon=True)
+        self._thread.start()
+
     def _run(self) -> None:
+        try:
+            self._work()
+        finally:
+            with self._lock:  # a job with a bug ends its thread, not the lane
+                if self._thread is threading.current_thread():
+                    self._thread = None
+                    if not self._jobs.empty():
+                        self._begin()
+
+    def _work(self) -> None:
         while (item := self._jobs.get()) is not None:
             job, done = item
             try:
@@ -76,8 +95,34 @@ class Lane:
                 if self._on_error is not None:
                     self._on_error(error)
             finally:
+                self._stuck = False
                 done.set()
 
     def _count(self, what: str) -> None:
         with self._lock:
             self._counts[f"{self._name} {what}"] += 1
+
+
+_FRESH = "asks"
+_ASKED: dict[str, threading.Thread] = {}  # who still waits for an answer, one for each place
+
+
+def ask(place: str, question: Callable[[], None], wait_s: float) -> bool:
+    """Run a question that may hang in a thread of its own; True when it is over within `wait_s`.
+
+    While an earlier question about the same place hangs, no other is asked, so that hung threads do not add up.
+    """
+    before = _ASKED.get(place)
+    if before is not None and before.is_alive():
+        before.join(wait_s if before.name == _FRESH else 0.0)
+        if before.is_alive():
+            return False
+    thread = threading.Thread(target=question, name=_FRESH, daemon=True)
+    _ASKED[place] = thread
+    thread.start()
+    thread.join(wait_s)
+    if thread.is_alive():
+        thread.name = "asks, in vain so far"
+        return False
+    _ASKED.pop(place, None)
+    return True

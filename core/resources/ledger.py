@@ -102,7 +102,8 @@ class Ledger:
     def _rewrite(self, known: Mapping[str, Iterable[Entry]]) -> None:
         beside = self._path.with_name(f".{FILE}.{os.getpid()}")
         try:
-            newest = [entry for entries in known.values() for entry in entries][-MAX_BYTES // 200 :]
+            each = max(NEEDS, MAX_BYTES // 200 // max(1, len(known)))
+            newest = [entry for entries in known.values() for entry in [*entries][-each:]]
             beside.write_bytes(b"".join(map(_line, newest)))
             beside.replace(self._path)
         finally:
@@ -114,7 +115,7 @@ def read_entries(path: Path) -> dict[str, list[Entry]]:
     """Whole, well-formed steps by kind, the last KEEP of each; empty when the file cannot be read."""
     known: dict[str, list[Entry]] = {}
     try:
-        lines = path.read_bytes()[-4 * MAX_BYTES :].splitlines()
+        lines = _tail(path).splitlines()
     except OSError:
         return known
     for line in lines:
@@ -125,6 +126,14 @@ def read_entries(path: Path) -> dict[str, list[Entry]]:
         if entry is not None:
             known[entry.kind] = [*known.get(entry.kind, []), entry][-KEEP:]
     return known
+
+
+def _tail(path: Path) -> bytes:
+    """The end of the file, however large it is and whatever stands in its place."""
+    handle = os.open(path, os.O_RDONLY | os.O_NONBLOCK)  # a pipe would hold us for ever
+    with os.fdopen(handle, "rb") as file:
+        file.seek(max(0, os.fstat(handle).st_size - 4 * MAX_BYTES))
+        return file.read(4 * MAX_BYTES)
 
 
 def _entry(value: object) -> Entry | None:

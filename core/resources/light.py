@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from core.resources.cgroup import Folder, Group, groups_in, memory_folders, read_meminfo, unreclaimable_kernel
@@ -28,7 +29,12 @@ class LightMemory:
         self._looked: float | None = None
 
     def __call__(self) -> MemoryReading:
-        """Ask the kernel and decide."""
+        """Ask the kernel and decide.
+
+        Raises:
+            OSError: nothing can be read now, e.g. because this process has no descriptor left. The host's numbers in
+                place of the group's would look calm.
+        """
         now = self._clock()
         meminfo = read_meminfo(self._proc_root)
         kernel = unreclaimable_kernel(meminfo)
@@ -36,10 +42,16 @@ class LightMemory:
             self._look(now, kernel)
         groups = self._read(kernel)
         if groups is None:
+            self._ask_folders()
             self._look(now, kernel)
             groups = self._read(kernel) or ()
         host = read_host(self._proc_root, meminfo)
         return decide_memory(groups, host, self._settings.container_memory, self._settings.memory_limit)
+
+    def _ask_folders(self) -> None:
+        for (_, folder), _ in self._known:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                next(folder.iterdir(), None)
 
     def _look(self, now: float, kernel: int | None) -> None:
         folders = memory_folders(self._settings.cgroup_root, self._proc_root)
@@ -50,11 +62,9 @@ class LightMemory:
     def _read(self, kernel: int | None) -> tuple[Group, ...] | None:
         """Groups that decide anew, the rest as they were; None when one of them has gone."""
         known = self._known
-        limited = [group.limit_bytes for _, group in known if group.limit_bytes is not None]
-        least = min(limited, default=None)
         read: list[Group] = []
         for number, (folder, group) in enumerate(known):
-            decides = number == 0 if least is None else group.limit_bytes == least
+            decides = number == 0 or group.limit_bytes is not None
             fresh = groups_in([folder], kernel) if decides else (group,)
             if not fresh:
                 return None

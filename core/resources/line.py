@@ -25,7 +25,9 @@ class Room:
     Attributes:
         used_mb, limit_mb: RAM that cannot be given back, and its limit.
         disk_free_mb, disk_limit_mb: what may still be written, and the disk's limit.
-        held: why nothing may begin now, "" when it may.
+        held: why nothing may begin beside what runs, "" when it may; with nothing running the sums alone decide.
+        held_writing: the same for steps that write.
+        disk_scale_mb: what the part of the disk that stays free is a part of; None for its limit.
     """
 
     used_mb: float
@@ -33,6 +35,8 @@ class Room:
     disk_free_mb: float
     disk_limit_mb: float
     held: str = ""
+    held_writing: str = ""
+    disk_scale_mb: float | None = None
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ class Entry:
 
 def room_of(memory: MemoryReading, disk: DiskReading, held: str = "") -> Room:
     """The room that two readings leave."""
-    return Room(memory.used_mb, memory.limit_mb, disk.free_bytes / MB, disk.limit_mb, held)
+    scale_mb = disk.scale_bytes / MB
+    return Room(memory.used_mb, memory.limit_mb, disk.free_bytes / MB, disk.limit_mb, held, disk_scale_mb=scale_mb)
 
 
 def in_order(waiting: Sequence[Entry], running: Sequence[Entry]) -> list[Entry]:
@@ -77,11 +82,9 @@ def next_in_line(
     waiting: Sequence[Entry], running: Sequence[Entry], room: Room, heavy_at_once: int = 1
 ) -> Entry | None:
     """The step that may begin now; None when all must wait."""
-    if room.held:
-        return None
     lane_full = sum(entry.heavy for entry in running) >= heavy_at_once
     for entry in in_order(waiting, running):
-        if entry.heavy and lane_full:
+        if (entry.heavy and lane_full) or held(entry, running, room):
             continue
         if all(decision.admitted for decision in decisions(entry, running, room)):
             return entry
@@ -96,8 +99,18 @@ def decisions(entry: Entry, running: Sequence[Entry], room: Room) -> tuple[Decis
     promised_disk = sum(other.disk_mb for other in running)
     return (
         decide(entry.memory_mb, room.used_mb + promised, room.limit_mb),
-        decide_disk(entry.disk_mb, room.disk_free_mb - promised_disk, room.disk_limit_mb),
+        decide_disk(entry.disk_mb, room.disk_free_mb - promised_disk, room.disk_limit_mb, room.disk_scale_mb),
     )
+
+
+def held(entry: Entry, running: Sequence[Entry], room: Room) -> str:
+    """Why the step may not begin though it might fit, "" when it may.
+
+    A closed door is for the time until running work has given back what it holds; nobody waits at it for nothing.
+    """
+    if not running:
+        return ""
+    return room.held or (room.held_writing if entry.disk_mb > 0 else "")
 
 
 def unspent_mb(running: Entry) -> float:
@@ -110,9 +123,9 @@ def never_fits(entry: Entry, room: Room) -> Decision | None:
     needed = SAFETY * entry.memory_mb + reserve_mb(room.limit_mb)
     if needed > CEILING * room.limit_mb:
         return Decision(False, needed, max(0.0, CEILING * room.limit_mb - room.used_mb), room.limit_mb)
-    disk = decide_disk(entry.disk_mb, room.disk_limit_mb, room.disk_limit_mb)
+    disk = decide_disk(entry.disk_mb, room.disk_limit_mb, room.disk_limit_mb, room.disk_scale_mb)
     if not disk.admitted:
-        return decide_disk(entry.disk_mb, room.disk_free_mb, room.disk_limit_mb)
+        return decide_disk(entry.disk_mb, room.disk_free_mb, room.disk_limit_mb, room.disk_scale_mb)
     return None
 
 

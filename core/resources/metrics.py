@@ -61,6 +61,27 @@ def of_processes(rows: Sequence[ProcessRow]) -> tuple[Metric, ...]:
     )
 
 
+def of_guard(positions: Sequence[int], ram: int, disk: int, to_limit_s: float | None) -> tuple[Metric, ...]:
+    """The queue and the watchdog.
+
+    Args:
+        positions: of every step in the queue; 0 runs.
+        ram, disk: rungs of the watchdog's ladder.
+    """
+    running = sum(position == 0 for position in positions)
+    return (
+        gauge("steps_running", "Expensive steps that run.", float(running)),
+        gauge("steps_waiting", "Expensive steps that wait their turn.", float(len(positions) - running)),
+        Metric(
+            "watchdog_rung",
+            "gauge",
+            "Rung of the watchdog's ladder, 0 is calm.",
+            (({"of": "ram"}, float(ram)), ({"of": "disk"}, float(disk))),
+        ),
+        gauge("memory_runs_out_seconds", "Until RAM runs out at the present rate.", to_limit_s),
+    )
+
+
 def render(metrics: Iterable[Metric]) -> str:
     """The text of an answer, with its end mark."""
     lines = []

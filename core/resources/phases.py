@@ -5,17 +5,21 @@ Records through a function that it is given; decides nothing.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import re
+import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 
+from core.resources.slots import read_tail
+
 _CASE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
-_SALT = "salt"
+_SALT, _SALT_BYTES = "salt", 16
 
 
 class Phases:
@@ -103,15 +107,51 @@ def case_word(case_id: str, state_dir: Path, *, public: bool) -> str:
     return "private-" + hashlib.blake2s(case_id.encode(), key=_salt(state_dir), digest_size=5).hexdigest()
 
 
+def carry_salt(state_dir: Path, persist_dir: Path) -> None:
+    """Let the words outlive the container: the secret of the persistent folder, or ours goes there.
+
+    Raises:
+        OSError: it could not be kept.
+    """
+    kept = _read_salt(persist_dir / _SALT)
+    if kept is None:
+        _write_salt(persist_dir / _SALT, _salt(state_dir))
+    elif kept != _read_salt(state_dir / _SALT):
+        _write_salt(state_dir / _SALT, kept)
+
+
 def _salt(state_dir: Path) -> bytes:
     path = state_dir / _SALT
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    found = _read_salt(path)
+    if found is None:
         try:
-            with path.open("xb") as file:
-                file.write(os.urandom(16))
-        except FileExistsError:
-            pass
-        return path.read_bytes()[:16] or b"\0"
-    except OSError:
-        return b"\0"
+            _write_salt(path, os.urandom(_SALT_BYTES))
+        except OSError:
+            return _own_salt()
+        found = _read_salt(path)
+    return found or _own_salt()
+
+
+@functools.cache
+def _own_salt() -> bytes:
+    """Where none can be kept: words that this process alone can make, rather than words that anybody can."""
+    return os.urandom(_SALT_BYTES)
+
+
+def _read_salt(path: Path) -> bytes | None:
+    found = read_tail(path, 2 * _SALT_BYTES)
+    return found if len(found) == _SALT_BYTES else None
+
+
+def _write_salt(path: Path, salt: bytes) -> None:
+    """Whole or not at all; of several processes that make one, the last."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    whole = False
+    fd, beside = tempfile.mkstemp(prefix=f"{_SALT}-", dir=path.parent)
+    try:
+        whole = os.write(fd, salt) == len(salt)
+    finally:
+        os.close(fd)
+        if not whole:
+            Path(beside).unlink(missing_ok=True)
+    Path(beside).replace(path)

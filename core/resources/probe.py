@@ -15,7 +15,7 @@ from pathlib import Path
 
 from core.resources import shm
 from core.resources.cgroup import read_cpu
-from core.resources.disk import Usage, measure_usage, read_disk
+from core.resources.disk import Usage, at_least, measure_usage, read_disk
 from core.resources.gpu import Gpu, read_gpus
 from core.resources.handles import read_handles
 from core.resources.memory import read_memory
@@ -25,6 +25,7 @@ from core.resources.processes import read_processes, tree_root
 from core.resources.reading import CpuReading as CpuReading
 from core.resources.reading import Reading as Reading
 from core.resources.reading import with_loads
+from core.resources.steady import Steady
 from core.settings import Settings
 
 SLOW_S = 15.0  # at least, between two looks of the slow thread
@@ -113,6 +114,7 @@ class Sampler:
     ) -> None:
         self._settings, self._period_s, self._proc_root = settings, period_s, proc_root
         self._doing, self._root_pid = doing, root_pid
+        self._observers: list[Callable[[Reading], None]] = []
         self._measure, self._gpus = measure, gpus
         self._ring: deque[Reading] = deque(maxlen=max(1, round(keep_s / period_s)))
         self._lock = threading.Lock()
@@ -120,6 +122,15 @@ class Sampler:
         self._threads: tuple[threading.Thread, ...] = ()
         self._usage: Usage | None = None
         self._gpu: tuple[Gpu, ...] = ()
+
+    def observe(self, observer: Callable[[Reading], None]) -> None:
+        """Tell it of every reading from now on, in the thread that took it; it must be quick and raise nothing."""
+        with self._lock:
+            self._observers.append(observer)
+
+    def describe(self, doing: Callable[[], Mapping[int, str]]) -> None:
+        """From now on this says what processes are busy with."""
+        self._doing = doing
 
     def start(self) -> None:
         """Begin; does nothing when it runs already."""
@@ -169,21 +180,26 @@ class Sampler:
         )
         with self._lock:
             self._ring.append(reading)
+            observers = tuple(self._observers)
+        for observer in observers:
+            observer(reading)
         return reading
 
     def refresh(self) -> None:
         """Measure what is slow now, for example after the cache was cleared."""
         usage, gpu = self._measure(self._settings), self._gpus()
         with self._lock:
-            self._usage, self._gpu = usage, gpu
+            self._usage, self._gpu = at_least(usage, self._usage), gpu
 
     def _run_quick(self) -> None:
+        steady = Steady("reading the container")
         while not self._stopping.is_set():
-            self.sample()
+            steady(self.sample)
             self._stopping.wait(self._period_s)
 
     def _run_slow(self) -> None:
+        steady = Steady("measuring the disk")
         while not self._stopping.is_set():
             began = time.monotonic()
-            self.refresh()
+            steady(self.refresh)
             self._stopping.wait(max(SLOW_S, SLOW_SHARE * (time.monotonic() - began)))

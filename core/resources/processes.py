@@ -15,6 +15,7 @@ import psutil
 
 from core.resources.memory import MB
 
+SERVERS = frozenset({"streamlit", "uvicorn"})  # what runs Home.py
 SUPERVISED = "STROKESCOPE_SUPERVISED"  # "1" in the environment of an app that `python -m core serve` started
 
 
@@ -51,7 +52,7 @@ def role_of(argv: Sequence[str], name: str = "") -> str:
         return "supervisor" if "serve" in words else "command"
     if module.startswith("core."):
         return "worker" if module.endswith((".worker", ".score")) else "command"
-    if module == "streamlit" or program == "streamlit" or any(Path(word).name == "streamlit" for word in words[:1]):
+    if {module, program, *(Path(word).name for word in words[:1])} & SERVERS:
         return "app"
     return program or "unknown"
 

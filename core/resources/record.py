@@ -7,23 +7,26 @@ persistent folder. Reads what earlier versions wrote. Never raises: what is torn
 from __future__ import annotations
 
 import json
+from bisect import bisect_left, bisect_right
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import accumulate
 from pathlib import Path
 
 from core.resources.beats import Beat, read_beats
 from core.resources.ending import CLASSES
-from core.resources.events import Event, Fact, clean, is_time, read_files, read_lines
+from core.resources.events import MOST, READ_S, Event, Fact, clean, is_time, read_files, read_lines
 from core.resources.recorder import FOLDER
+from core.resources.slots import read_tail
 
 EARLIER = "runs.jsonl"  # one line per start and end, without checksums
 
 
 @dataclass(frozen=True)
 class Record:
-    """Events and heartbeats, both oldest first.
+    """Events in the order in which they were written, and heartbeats, oldest first.
 
     Attributes:
         damaged: lines, slots and files that could not be understood.
@@ -40,11 +43,20 @@ class Record:
 
     @cached_property
     def runs(self) -> tuple[str, ...]:
-        """Ids of every run that left a trace, in the order in which they began."""
+        """Ids of every run that left a trace, in the order in which they began: as written, whatever the clock said;
+        those of which only heartbeats are left by their time."""
+        order: dict[str, float] = {}
+        for event in self.events:
+            order.setdefault(event.run, event.at)
         first: dict[str, float] = {}
-        for trace in self.traces:
-            first[trace.run] = min(trace.at, first.get(trace.run, trace.at))
-        return tuple(sorted(first, key=first.__getitem__))
+        for beat in self.beats:
+            if beat.run not in order:
+                first[beat.run] = min(beat.at, first.get(beat.run, beat.at))
+        runs = list(order)
+        for run in sorted(first, key=first.__getitem__):
+            before = [place for place, other in enumerate(runs) if order.get(other, first[run]) <= first[run]]
+            runs.insert(before[-1] + 1 if before else 0, run)
+        return tuple(runs)
 
     def of(self, run: str) -> Record:
         """What belongs to one run."""
@@ -83,19 +95,42 @@ class Record:
         return frozenset((trace.pid, trace.born) for trace in told if trace.pid > 0)
 
 
-def read_record(state_dir: Path, persist_dir: Path | None = None) -> Record:
-    """All that can be read; the persistent folder only where it is given (it may be slow)."""
+def read_record(state_dir: Path, persist_dir: Path | None = None, patience_s: float = READ_S) -> Record:
+    """All that can be read; the persistent folder only where it is given, and no longer than `patience_s`."""
     folder = state_dir / FOLDER
     lines, torn = read_lines(folder)
     beats, damaged = read_beats(folder)
-    files, strange = read_files(persist_dir / FOLDER) if persist_dir is not None else ((), 0)
-    known: dict[object, Event] = {}
-    for event in (*read_earlier(state_dir), *lines, *files):
-        known.setdefault(event.key, event)
-    for event in _from_beats(beats):
-        known.setdefault(event.key, event)
-    events = sorted(known.values(), key=lambda event: (event.at, event.number))
-    return Record(tuple(events), beats, torn + damaged + strange)
+    files, strange = read_files(persist_dir / FOLDER, patience_s) if persist_dir is not None else ((), 0)
+    written = tuple({event.key: event for event in (*read_earlier(state_dir), *lines)}.values())
+    events = merged(written or files, (*files, *_from_beats(beats)))
+    return Record(events, beats, torn + damaged + strange)
+
+
+def merged(written: Sequence[Event], others: Iterable[Event]) -> tuple[Event, ...]:
+    """Events in the order in which they were written, which is not that of a clock that was set.
+
+    Args:
+        written: in that order.
+        others: those of them that are missing find their place by the numbers of their process, or else by their time.
+    """
+    known = {event.key for event in written}
+    places: dict[tuple[int, float | None], list[tuple[int, int]]] = defaultdict(list)
+    for place, event in enumerate(written):
+        places[event.pid, event.born].append((event.number, place))
+    for own in places.values():
+        own.sort()
+    soonest = list(accumulate((event.at for event in reversed(written)), min))[::-1]
+    found = [(float(place), event.at, event.number, event) for place, event in enumerate(written)]
+    for event in others:
+        if event.key in known:
+            continue
+        known.add(event.key)
+        own = places.get((event.pid, event.born), [])
+        after = bisect_left(own, (event.number, 0))
+        by_time = bisect_right(soonest, event.at) - 1
+        place = own[after - 1][1] if after else min(by_time, own[0][1] - 1) if own else by_time
+        found.append((place + 0.5, event.at, event.number, event))
+    return tuple(event for *_, event in sorted(found, key=lambda one: one[:3]))
 
 
 def _from_beats(beats: Iterable[Beat]) -> Iterable[Event]:
@@ -111,10 +146,7 @@ def _from_beats(beats: Iterable[Beat]) -> Iterable[Event]:
 
 def read_earlier(state_dir: Path) -> tuple[Event, ...]:
     """Runs that earlier versions recorded. Their lines have no checksum, so what they say is only probable."""
-    try:
-        lines = (state_dir / EARLIER).read_bytes().splitlines()
-    except OSError:
-        return ()
+    lines = read_tail(state_dir / EARLIER, MOST).splitlines()
     found: dict[str, list[Event]] = defaultdict(list)
     for number, line in enumerate(lines, 1):
         try:

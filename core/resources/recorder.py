@@ -21,8 +21,8 @@ from pathlib import Path
 from types import TracebackType
 
 from core.resources import beats, events
-from core.resources.beats import Beat, Vitals, worth_keeping
-from core.resources.events import Event, clean
+from core.resources.beats import Beat, Vitals, crossings, worth_keeping
+from core.resources.events import Event, clean, in_words
 from core.resources.lane import Lane
 from core.resources.phases import NO_PHASE, OpenPhase, Phases
 from core.resources.pids import born_of
@@ -33,10 +33,10 @@ RUN = "STROKESCOPE_RUN"  # id of the run, from the process that began it to thos
 FOLDER = "flight"  # below the state folder and below the persistent one
 PATIENCE_S = 0.5  # how long a transition waits to be on disk
 TROUBLE_S = 10.0  # how long a heartbeat tells of a failed write
+FRESH_S = 10.0  # how long a measurement may stand beside a transition
 RETRY_S = 30.0  # between two tries to get a file for the heartbeat
 TOLD_EVERY = 100  # failures of one kind are told first and then this seldom
 _NUMBERS = itertools.count(1)  # events of this process, whichever recorder keeps them
-NEAR = {"ram": 0.85, "disk": 0.95}  # where a verdict begins to suspect (verdict.py); crossing it is a transition
 
 
 class Recorder:
@@ -58,11 +58,12 @@ class Recorder:
         role: str = "app",
         run: str | None = None,
         clock: Callable[[], float] = time.time,
+        ticks: Callable[[], float] = time.monotonic,
         patience_s: float = PATIENCE_S,
     ) -> None:
         self.state_dir, self.persist_dir, self.role = state_dir, persist_dir, role
         self.run = run or run_id(os.environ)
-        self._clock, self._patience_s = clock, patience_s
+        self._clock, self._ticks, self._patience_s = clock, ticks, patience_s
         self._pid, self._born = os.getpid(), born_of(os.getpid())
         self._lock = threading.RLock()
         self._local, self._bucket = Lane("local", on_error=self._on_error), Lane("bucket", on_error=self._on_error)
@@ -70,23 +71,33 @@ class Recorder:
         self._tried = float("-inf")
         self._phases = Phases()
         self._last: Beat | None = None
-        self._vitals = Vitals()
+        self._vitals, self._vitals_at = Vitals(), float("-inf")
         self._near: set[str] = set()
         self._put = 0
         self._trouble: tuple[int, float] | None = None
         self._told: dict[int, int] = {}
 
-    def beat(self, vitals: Vitals) -> None:
-        """One heartbeat; returns at once. Those that say nothing new within a second are left out."""
+    def beat(self, vitals: Vitals, tell: bool = True) -> None:
+        """One heartbeat; returns at once. Those that say nothing new within a second are left out.
+
+        Args:
+            tell: a limit that comes near is a transition; not where another process of the run tells of it.
+        """
         with self._lock:
             self._vitals = vitals
-            crossed = self._crossed(vitals)
+            self._vitals_at = self._ticks()
+            crossed = crossings(vitals, self._near) if tell else []
             beat = self._beat(self._clock())
             if worth_keeping(beat, self._last):
                 self._last = beat
                 self._local.do(lambda: self._write(beat))
-        for what, part in crossed:
-            self.note("near limit", what=what, percent=round(100 * part))
+        for event, what, part in crossed:
+            self.record(event, {"what": what, "percent": round(100 * part)}, wait_s=0.0)
+
+    def beat_ram(self, used: float, limit: float, oom_kills: int | None = None) -> None:
+        """A heartbeat between two, of whoever looks at RAM alone, and more often."""
+        with self._lock:
+            self.beat(replace(self._fresh(), ram_used=used, ram_limit=limit, oom_kills=oom_kills), tell=False)
 
     def note(self, event: str, **facts: object) -> bool:
         """`record`, with the facts as keywords."""
@@ -124,7 +135,9 @@ class Recorder:
             case: id of a public case, or a `case_word`.
             owner: "visitor" for somebody's job, "app" for what the app does by itself; never who it is.
         """
-        return OpenPhase(name, case or "", predicted_mb, owner, kind, self._phases, self.note)
+        words = {"name": name, "case": case or "", "owner": owner, "kind": kind}
+        kept = {what: str(word) for what, word in clean(words).items()}
+        return OpenPhase(**kept, predicted_mb=predicted_mb, phases=self._phases, note=self.note)
 
     def current(self) -> OpenPhase | None:
         """The newest risky step that is under way in this process."""
@@ -147,6 +160,7 @@ class Recorder:
         done = [lane.close(wait_s) for lane in (self._local, self._bucket)]
         with self._lock:
             ring, self._ring = self._ring, None
+            self._tried = float("-inf")
         if ring is not None and done[0]:
             ring.close()
         return all(done)
@@ -163,19 +177,20 @@ class Recorder:
 
     def _made(self, name: str, facts: Mapping[str, object], number: int) -> tuple[Event, Beat]:
         """A transition as an event and as a heartbeat, which has room for the most important of it."""
-        phase, v, said = self._phases.newest() or NO_PHASE, self._vitals, dict(facts)
+        phase, v, said = self._phases.newest() or NO_PHASE, self._fresh(), dict(facts)
         if "phase" not in said and phase.name:
             said |= {"phase": phase.name, "case": said.get("case") or phase.case, "owner": phase.owner}
             said.setdefault("predicted_mb", phase.predicted_mb)
-        for label, value in (("ram", v.ram), ("disk", v.disk)):
-            if value is not None:
-                said[f"{label}_percent"] = 100 * value
-        if v.ram_used is not None and v.ram_limit is not None:
-            said |= {"ram_mb": v.ram_used / 1e6, "ram_limit_mb": v.ram_limit / 1e6}
+        run = str(said.pop("of_run", self.run))
+        if run == self.run:  # of another run nothing was measured now
+            for label, value in (("ram", v.ram), ("disk", v.disk)):
+                if value is not None:
+                    said[f"{label}_percent"] = 100 * value
+            if v.ram_used is not None and v.ram_limit is not None:
+                said |= {"ram_mb": v.ram_used / 1e6, "ram_limit_mb": v.ram_limit / 1e6}
         used, limit = said.get("used_mb"), said.get("limit_mb")
         if isinstance(used, int | float) and isinstance(limit, int | float) and limit > 0:  # newer than the heartbeat
             said |= {"ram_percent": 100 * used / limit, "ram_mb": used, "ram_limit_mb": limit}
-        run = str(said.pop("of_run", self.run))
         event = Event(name, run, self._clock(), self.role, self._pid, self._born, number, clean(said))
         code = event.value("rc")
         beat = replace(
@@ -199,7 +214,7 @@ class Recorder:
             role=self.role,
             pid=self._pid,
             born=self._born,
-            vitals=self._vitals,
+            vitals=self._fresh(),
             phase=phase.name,
             case=phase.case,
             kind=phase.kind,
@@ -208,15 +223,9 @@ class Recorder:
             errno=trouble[0] if trouble else None,
         )
 
-    def _crossed(self, vitals: Vitals) -> list[tuple[str, float]]:
-        crossed = []
-        for what, part in (("ram", vitals.ram), ("disk", vitals.disk)):
-            if part is not None and part >= NEAR[what] and what not in self._near:
-                self._near.add(what)
-                crossed.append((what, part))
-            elif part is not None and part < NEAR[what] - 0.05:
-                self._near.discard(what)
-        return crossed
+    def _fresh(self) -> Vitals:
+        """What was measured last; nothing when that is long ago, as a verdict would take it for the present."""
+        return self._vitals if self._ticks() - self._vitals_at < FRESH_S else Vitals()
 
     def _keep(self, event: Event, beat: Beat, wait_s: float) -> bool:
         kept: list[bool] = []
@@ -254,7 +263,15 @@ class Recorder:
             except OSError as error:
                 self._on_error(error)
                 return
-        self._ring.write(beats.pack_beat(beat))
+        try:
+            self._ring.write(beats.pack_beat(beat))
+            lost = self._ring.removed
+        except OSError as error:
+            self._on_error(error)
+            lost = True
+        if lost:  # somebody cleared the folder: another file next time
+            self._ring.close()
+            self._ring, self._tried = None, float("-inf")
 
     def _on_error(self, error: OSError) -> None:
         number = error.errno or 0
@@ -278,15 +295,3 @@ def run_id(environ: Mapping[str, str]) -> str:
 def new_run() -> str:
     """An id for a new run."""
     return uuid.uuid4().hex[:12]
-
-
-def in_words(event: Event) -> str:
-    """One line for the log: the event, then its facts."""
-    said = " ".join(f"{name}={_said(value)}" for name, value in event.facts.items() if value not in (None, ""))
-    return f"{event.event} [{event.run[:6]} {event.role}] {said}".rstrip()
-
-
-def _said(value: object) -> str:
-    if isinstance(value, float):
-        return f"{value:.0f}"
-    return "; ".join(value) if isinstance(value, tuple) else str(value)

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from core.resources.beats import held_runs
 from core.resources.ending import CLEAN_CODES as CLEAN_CODES
 from core.resources.ending import Ending as Ending
 from core.resources.ending import judge as judge
+from core.resources.events import READ_S
 from core.resources.pids import is_alive as is_alive
 from core.resources.record import Record, read_record
-from core.resources.recorder import Recorder, new_run
+from core.resources.recorder import FOLDER, Recorder, new_run
 from core.resources.verdict import Verdict
 from core.resources.verdict import judge as judge_record
 
@@ -58,24 +61,36 @@ class RunLog:
         said = {"class": ending.class_, "confidence": ending.confidence, "evidence": ending.evidence}
         self.recorder.record("run end", {"of_run": run, "rc": returncode, "phase": "", **said, **facts})
 
-    def settle(self, alive: Alive = is_alive) -> tuple[Verdict, ...]:
+    def settle(self, alive: Alive | None = None, patience_s: float = READ_S) -> tuple[Verdict, ...]:
         """Judge the runs that nobody ended and write their verdicts down; returns these, oldest first.
 
-        In a fresh container what the persistent folder holds is copied here first.
+        In a fresh container what the persistent folder holds is copied here first; where that holds nothing either, the
+        Hub's word alone may tell how the container before ended.
+
+        Args:
+            patience_s: how long the persistent folder may take to answer.
         """
         recorder = self.recorder
         record = read_record(recorder.state_dir)
         if not record.runs and recorder.persist_dir is not None:
-            recorder.adopt(read_record(recorder.state_dir, recorder.persist_dir).events)
-            record = read_record(recorder.state_dir, recorder.persist_dir)
-        silent = [run for run in _over(record, alive) if not record.of(run).ended]
+            record = read_record(recorder.state_dir, recorder.persist_dir, patience_s)
+            recorder.adopt(record.events)
+        silent = [run for run in _over(record, alive, recorder.state_dir) if not record.of(run).ended]
         judged = []
         for number, run in enumerate(silent, 1):
             message = self._hub_message() if number == len(silent) else None
             verdict = judge_record(record, run, message)
             self._write_down(verdict)
             judged.append(verdict)
-        return tuple(judged)
+        return tuple(judged) if record.runs else self._by_hub()
+
+    def _by_hub(self) -> tuple[Verdict, ...]:
+        verdict = judge_record(Record((), ()), new_run(), self._hub_message())
+        if verdict.class_ == "unknown":
+            return ()
+        lost = ("no record of it is here", *verdict.evidence[1:])
+        self._write_down(verdict := replace(verdict, confidence="probable", evidence=lost))
+        return (verdict,)
 
     def _write_down(self, verdict: Verdict) -> None:
         said = {"class": verdict.class_, "confidence": verdict.confidence, "evidence": verdict.evidence}
@@ -100,7 +115,7 @@ def previous_run(
         persist_dir: asked when the local record knows no run that is over.
         hub_message: asked when the run has no end.
     """
-    record, over = _read(state_dir, persist_dir, alive or is_alive)
+    record, over = _read(state_dir, persist_dir, alive)
     if not over:
         return None
     message = None if record.of(over[-1]).ended else hub_message()
@@ -109,27 +124,31 @@ def previous_run(
 
 def history(state_dir: Path, alive: Alive | None = None, *, persist_dir: Path | None = None) -> tuple[Verdict, ...]:
     """The last runs that are over, newest first."""
-    record, over = _read(state_dir, persist_dir, alive or is_alive)
+    record, over = _read(state_dir, persist_dir, alive)
     return tuple(judge_record(record, run) for run in reversed(over[-HISTORY:]))
 
 
-def _read(state_dir: Path, persist_dir: Path | None, alive: Alive) -> tuple[Record, tuple[str, ...]]:
+def _read(state_dir: Path, persist_dir: Path | None, alive: Alive | None) -> tuple[Record, tuple[str, ...]]:
     record = read_record(state_dir)
-    over = _over(record, alive)
+    over = _over(record, alive, state_dir)
     if not over and persist_dir is not None:
         record = read_record(state_dir, persist_dir)
-        over = _over(record, alive)
+        over = _over(record, alive, state_dir)
     return record, over
 
 
-def _over(record: Record, alive: Alive) -> tuple[str, ...]:
-    """Runs that have ended, or whose processes are all gone."""
-    known: dict[tuple[int, float | None], bool] = {}
+def _over(record: Record, alive: Alive | None, state_dir: Path) -> tuple[str, ...]:
+    """Runs that have ended, or whose processes are all gone: nobody holds their heartbeat and none of them lives."""
+    held = held_runs(state_dir / FOLDER) if alive is None else frozenset()
+    asked, known = alive or is_alive, dict[tuple[int, float | None], bool]()
 
     def lives(writer: tuple[int, float | None]) -> bool:
         if writer not in known:
-            known[writer] = alive(*writer)
+            known[writer] = asked(*writer)
         return known[writer]
 
-    runs = [run for run in record.runs if run and record.of(run).of_app]
-    return tuple(run for run in runs if record.of(run).ended or not any(map(lives, record.of(run).writers())))
+    def over(run: str) -> bool:
+        own = record.of(run)
+        return own.ended or (run not in held and not any(map(lives, own.writers())))
+
+    return tuple(run for run in record.runs if run and record.of(run).of_app and over(run))

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,7 @@ FILE, BUCKET = "safe.slots", "safe"
 COUNT = 64
 WORD = 60  # letters of a phase, case, class or key: four of them fit a slot
 SAME, MANY, WINDOW_S, HEALTHY_S = 2, 3, 15 * 60.0, 10 * 60.0  # facts, spaces
-BUSY_S = 0.5  # how long a writer waits for another
+BUSY_S = 5.0  # how long a writer waits for another
 END, DONE, HEALTHY, LEFT = "abnormal end", "done", "healthy", "left"
 Pair = tuple[str, str]
 
@@ -44,20 +45,24 @@ class SafeMode:
 
     def allows(self, phase: str, case: str = "") -> bool:
         """Whether the app may begin this step by itself."""
-        return not self.active and (phase, case) not in self.quarantined
+        return not self.active and (cut(phase), cut(case)) not in self.quarantined
 
 
 OFF = SafeMode(False, "", (), None)
 
 
 def decide(entries: Sequence[Event]) -> SafeMode:
-    """The state after these entries: END (facts phase, case, class, key), DONE, HEALTHY and LEFT. A key counts once."""
+    """The state after these entries: END (facts phase, case, class, key), DONE, HEALTHY and LEFT. A key counts once.
+
+    Args:
+        entries: in the order in which they were written; a clock may have been set in between.
+    """
     recent: list[Event] = []
     counts: dict[Pair, int] = {}
     held: dict[Pair, None] = {}
     seen: set[str] = set()
     state = OFF
-    for entry in sorted(entries, key=lambda entry: entry.at):
+    for entry in entries:
         pair = entry.text("phase"), entry.text("case")
         if entry.event == LEFT:
             recent, counts, held, state = [], {}, {}, OFF
@@ -68,7 +73,7 @@ def decide(entries: Sequence[Event]) -> SafeMode:
             held.pop(pair, None)
         elif entry.event == END and not (entry.text("key") and entry.text("key") in seen):
             seen.add(entry.text("key"))
-            recent = [one for one in recent if 0 <= entry.at - one.at <= WINDOW_S] + [entry]
+            recent = [one for one in recent if abs(entry.at - one.at) <= WINDOW_S] + [entry]
             counts[pair] = counts.get(pair, 0) + 1
             reason = _reason(pair, counts[pair], len(recent))
             guilty = [pair] if pair[0] and counts[pair] >= SAME else []
@@ -89,24 +94,33 @@ def _reason(pair: Pair, count: int, recent: int) -> str:
 
 def pending(entries: Sequence[Event]) -> bool:
     """Whether ends count that healthy running would clear."""
-    last = max((entry.at for entry in entries if entry.event in (HEALTHY, LEFT)), default=float("-inf"))
-    return any(entry.event == END and entry.at > last for entry in entries)
+    return newest_end(entries) is not None
 
 
-def is_healthy(entries: Sequence[Event], quiet_since: float, now: float) -> bool:
-    """Whether ten minutes have passed without an abnormal end and without a risky step under way.
+def newest_end(entries: Sequence[Event]) -> Event | None:
+    """The last of the ends that healthy running would clear."""
+    for entry in reversed(entries):
+        if entry.event in (HEALTHY, LEFT):
+            return None
+        if entry.event == END:
+            return entry
+    return None
 
-    Args:
-        quiet_since: when the app began to run, or its last risky step ended.
-    """
-    ends = [entry.at for entry in entries if entry.event == END]
-    return pending(entries) and now - max(quiet_since, *ends) >= HEALTHY_S
+
+def is_done(entries: Sequence[Event], phase: str, case: str) -> bool:
+    """Whether no end of this step counts any more, so that its success would say nothing new."""
+    pair = cut(phase), cut(case)
+    for entry in reversed(entries):
+        if entry.event == LEFT:
+            return True
+        if (entry.text("phase"), entry.text("case")) == pair and entry.event in (END, DONE):
+            return entry.event == DONE
+    return True
 
 
-def safe_mode(state_dir: Path, persist_dir: Path | None, now: float) -> SafeMode:
-    """The state now; entries from the future (the clock was set back) count as now."""
-    entries = read_entries(state_dir, persist_dir)
-    return decide([entry for entry in entries if entry.at <= now + WINDOW_S])
+def safe_mode(state_dir: Path, persist_dir: Path | None = None) -> SafeMode:
+    """The state as the folders have it."""
+    return decide(read_entries(state_dir, persist_dir))
 
 
 def note_end(
@@ -117,43 +131,11 @@ def note_end(
     Raises:
         OSError: it could not be kept in one of the folders.
     """
-    _put(state_dir, persist_dir, END, now, {"phase": phase, "case": case, "class": class_, "key": key})
-    return safe_mode(state_dir, persist_dir, now)
-
-
-def note_done(state_dir: Path, persist_dir: Path | None, phase: str, case: str, now: float) -> None:
-    """The step succeeded: it is no longer in quarantine. Writes only where ends of it count.
-
-    Raises:
-        OSError: it could not be kept.
-    """
-    entries = read_entries(state_dir, persist_dir)
-    if any(entry.event == END and (entry.text("phase"), entry.text("case")) == (phase, case) for entry in entries):
-        last = [e for e in entries if (e.text("phase"), e.text("case")) == (phase, case)][-1]
-        if last.event == END:
-            _put(state_dir, persist_dir, DONE, now, {"phase": phase, "case": case})
-
-
-def note_health(state_dir: Path, persist_dir: Path | None, quiet_since: float, now: float) -> bool:
-    """Leave safe mode if the app has been healthy for ten minutes; True when it was left or the count was cleared.
-
-    Raises:
-        OSError: it could not be kept.
-    """
-    if not is_healthy(read_entries(state_dir, persist_dir), quiet_since, now):
-        return False
-    _put(state_dir, persist_dir, HEALTHY, now, {})
-    return True
-
-
-def leave(state_dir: Path, persist_dir: Path | None, now: float) -> SafeMode:
-    """A person ends safe mode and every quarantine.
-
-    Raises:
-        OSError: it could not be kept.
-    """
-    _put(state_dir, persist_dir, LEFT, now, {})
-    return safe_mode(state_dir, persist_dir, now)
+    entry = entry_of(END, now, **{"phase": phase, "case": case, "class": class_, "key": key})
+    keep(state_dir, [entry])
+    if persist_dir is not None:
+        put(persist_dir, [entry])
+    return safe_mode(state_dir, persist_dir)
 
 
 def prepare(state_dir: Path, persist_dir: Path | None) -> None:
@@ -162,35 +144,51 @@ def prepare(state_dir: Path, persist_dir: Path | None) -> None:
     Raises:
         OSError: it could not be made.
     """
-    entries = read_entries(state_dir, persist_dir)
     known = bool(read_slots(_path(state_dir)).slots)
+    keep(state_dir, () if known else read_entries(state_dir, persist_dir))
+
+
+def keep(state_dir: Path, entries: Iterable[Event]) -> None:
+    """Add entries to the state folder's file and wait until the disk has them.
+
+    Raises:
+        OSError: they could not be kept.
+    """
     with _opened(state_dir) as slots:
-        for entry in () if known else entries:
+        for entry in entries:
             slots.write(encode(entry))
         slots.sync()
 
 
+def put(persist_dir: Path, entries: Iterable[Event]) -> None:
+    """Add entries to the persistent folder, one file each.
+
+    Raises:
+        OSError: they could not be kept.
+    """
+    folder = persist_dir / BUCKET
+    for entry in entries:
+        with suppress(FileExistsError):  # it was kept when somebody had ceased to wait for it
+            put_file(folder, entry)
+    prune(folder, COUNT)
+
+
 def read_entries(state_dir: Path, persist_dir: Path | None = None) -> tuple[Event, ...]:
-    """What is kept, oldest first; the persistent folder is asked when the state folder knows nothing."""
+    """What is kept, as written; the persistent folder is asked when the state folder knows nothing."""
     found = [decode(payload) for _, payload in read_slots(_path(state_dir)).slots]
     entries = tuple(entry for entry in found if entry is not None)
     return entries if entries or persist_dir is None else read_files(persist_dir / BUCKET)[0]
 
 
+def cut(word: str) -> str:
+    """A word as an entry keeps it."""
+    return str(clean({"": word.encode("ascii", "replace").decode()})[""])[:WORD].rstrip()
+
+
 def entry_of(event: str, now: float, **facts: str) -> Event:
     """An entry as it is kept: its words cut to what a slot has room for."""
-    words = {name: word.encode("ascii", "replace").decode()[:WORD] for name, word in facts.items()}
-    return Event(event, "safe", now, "", os.getpid(), None, time.monotonic_ns() % 1_000_000_000, clean(words))
-
-
-def _put(state_dir: Path, persist_dir: Path | None, event: str, now: float, facts: Mapping[str, str]) -> None:
-    entry = entry_of(event, now, **facts)
-    with _opened(state_dir) as slots:
-        slots.write(encode(entry))
-        slots.sync()
-    if persist_dir is not None:
-        put_file(persist_dir / BUCKET, entry)
-        prune(persist_dir / BUCKET, COUNT)
+    words = {name: cut(word) for name, word in facts.items()}
+    return Event(event, "safe", now, "", os.getpid(), None, time.monotonic_ns() % 1_000_000_000, words)
 
 
 def _opened(state_dir: Path, ticks: Callable[[], float] = time.monotonic) -> Slots:

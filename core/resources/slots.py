@@ -6,8 +6,10 @@ has a sequence number and a checksum; a torn or flipped one is skipped when read
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
+import stat
 import struct
 import zlib
 from dataclasses import dataclass
@@ -18,7 +20,9 @@ SLOT = 512  # one sector: the least that a disk writes at once
 _MAGIC = b"SCS1"
 _HEAD = struct.Struct("<4sIQH")  # magic, checksum of what follows, sequence, length of the payload
 _REST = struct.Struct("<QH")
+_CANNOT = (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS)  # a file system that cannot allocate ahead
 PAYLOAD = SLOT - _HEAD.size
+MOST = 4096 * SLOT  # what is read of one file at most
 
 
 @dataclass(frozen=True)
@@ -56,6 +60,11 @@ class Slots:
         self._next = number + 1
         return number
 
+    @property
+    def removed(self) -> bool:
+        """Whether the file was deleted: what is written goes nowhere."""
+        return os.fstat(self._fd).st_nlink == 0
+
     def sync(self) -> None:
         """Wait until the disk has it."""
         os.fsync(self._fd)
@@ -74,10 +83,16 @@ class Slots:
 def allocate(fd: int, size: int) -> None:
     """Give the file its full size on disk, with zeros where it had nothing."""
     present = os.fstat(fd).st_size
-    if hasattr(os, "posix_fallocate"):
+    try:
         os.posix_fallocate(fd, 0, size)
-    elif present < size:
-        os.pwrite(fd, bytes(size - present), present)
+        return
+    except AttributeError:  # not on macOS
+        pass
+    except OSError as error:
+        if error.errno not in _CANNOT:
+            raise
+    if present < size and os.pwrite(fd, bytes(size - present), present) != size - present:
+        raise OSError(errno.ENOSPC, "no space for all slots")
 
 
 def pack_slot(number: int, payload: bytes) -> bytes:
@@ -99,11 +114,42 @@ def unpack_slot(slot: bytes) -> tuple[int, bytes] | None:
 
 def read_slots(path: Path) -> Found:
     """Every whole slot; nothing when there is no such file."""
-    try:
-        data = path.read_bytes()
-    except OSError:
-        return Found((), 0)
+    data = read_tail(path, MOST)
     pieces = [data[start : start + SLOT] for start in range(0, len(data), SLOT)]
     whole = [found for found in map(unpack_slot, pieces) if found is not None]
     used = sum(1 for piece in pieces if piece.strip(b"\0"))
     return Found(tuple(sorted(whole)), used - len(whole))
+
+
+def is_held(path: Path) -> bool:
+    """Whether another has the file alone."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(fd)
+    return False
+
+
+def read_tail(path: Path, most: int) -> bytes:
+    """The last bytes of a file; none when there is no such file, or it is a folder, a pipe or a device."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except OSError:
+        return b""
+    try:
+        found = os.fstat(fd)
+        if not stat.S_ISREG(found.st_mode):
+            return b""
+        return os.pread(fd, most, max(0, found.st_size - most))
+    except OSError:
+        return b""
+    finally:
+        os.close(fd)

@@ -1,11 +1,12 @@
-"""Supervisor: starts the dashboard, passes signals on, starts it again when it dies, and records how each run ended.
+"""Supervisor: starts the dashboard, passes signals on, starts it again when it dies or hangs, and records how it ended.
 
-It stays small: no streamlit, no torch, nothing that can fail with the app. What it looks at is heart.py, what it
-answers endpoint.py; it kills no worker (watchdog.py).
+It stays small: no streamlit, no torch, nothing that can fail with the app. What it looks at is heart.py,
+whether the app answers pulse.py, what it answers itself endpoint.py; it kills no worker (watchdog.py).
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
@@ -15,8 +16,8 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 
@@ -26,6 +27,7 @@ from core.resources.ending import CLEAN_CODES, judge
 from core.resources.endpoint import Address, Endpoint, address_of
 from core.resources.heart import Heart
 from core.resources.processes import SUPERVISED
+from core.resources.pulse import Patience, Pulse
 from core.resources.record import read_record
 from core.resources.recorder import Recorder, new_run
 from core.resources.runs import RunLog
@@ -34,6 +36,7 @@ from core.resources.verdict import judge as judge_record
 from core.settings import Settings
 
 LOG = logging.getLogger("strokescope.supervisor")
+KILLS_EVERY = 5  # looks at the app for one at the kernel's count
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # A program of its own, as nothing may run between fork and exec in a process with threads. 1 is PR_SET_PDEATHSIG.
 _LEASH = """
@@ -53,6 +56,7 @@ class Policy:
         grace_s: seconds an app has to stop before it is killed.
         max_restarts: restarts allowed within `window_s` seconds; then it gives up.
         first_pause_s, max_pause_s: the pause before a restart doubles from the first to the largest.
+        patience: how long an app may live without an answer.
     """
 
     grace_s: float = 10.0
@@ -60,6 +64,7 @@ class Policy:
     window_s: float = 600.0
     first_pause_s: float = 1.0
     max_pause_s: float = 30.0
+    patience: Patience = field(default_factory=Patience)
 
     def pause_s(self, restarts: Sequence[float], now: float) -> float | None:
         """Seconds to wait before the next restart, None to give up. `restarts`: when earlier ones were."""
@@ -98,14 +103,15 @@ def serve(
     argv = list(command) if command is not None else streamlit_command(port, app)
     recorder = Recorder(settings.state_dir, settings.persist_dir, role="supervisor", run=new_run())
     breaker = Breaker(recorder)
-    heart = Heart(settings, recorder, breaker)
+    policy = policy or Policy()
+    heart = Heart(settings, recorder, breaker, pulse=Pulse(port, recorder.note, policy.patience))
     log = RunLog(settings.state_dir, recorder=recorder, hub_message=hub_message)
     lives = _Lives(argv, app.parent, log, breaker, heart, bool(settings.space_id))
     with _stop_requests() as stop:
         (announce or _to_stdout)(f"Strokescope: http://localhost:{port}")
         lives.look_back()
         with _watching(heart, address):
-            code = lives.all(stop, policy or Policy())
+            code = lives.all(stop, policy)
     breaker.close()
     recorder.close()
     return code
@@ -135,12 +141,12 @@ class _Lives:
     breaker: Breaker
     heart: Heart
     on_space: bool
+    kills: int | None = None  # kernel kills for memory, counted when the app was last seen alive
 
     def look_back(self) -> None:
         """Judge what an earlier supervisor could not; what ended abnormally counts."""
         self.breaker.prepare()
         for verdict in self.log.settle():
-            LOG.info("an earlier run ended: %s (%s)", verdict.class_, ", ".join(verdict.evidence))
             self._count(verdict)
 
     def all(self, stop: threading.Event, patience: Policy) -> int:
@@ -148,8 +154,8 @@ class _Lives:
         restarts: list[float] = []
         while True:
             code, verdict = self._one(stop, patience.grace_s)
-            LOG.info("the app ended: %s (%s)", verdict.class_, ", ".join(verdict.evidence))
-            if stop.is_set() or code in CLEAN_CODES:
+            reap_orphans()
+            if stop.is_set() or (code in CLEAN_CODES and not verdict.abnormal):
                 return exit_code(code)
             self._count(verdict)
             pause = patience.pause_s(restarts, now := time.monotonic())
@@ -163,7 +169,7 @@ class _Lives:
 
     def _one(self, stop: threading.Event, grace_s: float) -> tuple[int, Verdict]:
         run = self.log.start(space=self.on_space)
-        kills_before = self.heart.oom_kills
+        self.kills = self.heart.oom_kills
         child = subprocess.Popen(
             leashed(self.argv),
             cwd=self.folder,
@@ -171,23 +177,39 @@ class _Lives:
             start_new_session=True,  # Ctrl-C reaches us alone; we pass it on once
         )
         self.heart.began(child.pid)
-        while child.poll() is None and not stop.is_set():
-            stop.wait(0.2)
-        asked = child.poll() is None
-        if asked:
-            self.log.recorder.note("stop asked", phase="")
+        asked, hung_s = self._wait(child, stop)
+        self.heart.leaving()
         forced = asked and not _stop(child, grace_s)
         code = child.wait()
         kills_after = self.heart.oom_kills
-        kills = None if kills_before is None or kills_after is None else max(0, kills_after - kills_before)
-        ending = judge(code, asked=stop.is_set(), forced=forced, oom_kills=kills)
+        kills = None if self.kills is None or kills_after is None else max(0, kills_after - self.kills)
+        ending = judge(code, asked=stop.is_set(), forced=forced, oom_kills=kills, hung_s=hung_s)
         self.log.end(run, ending, code, oom_kills=kills)
         own = read_record(self.log.recorder.state_dir).of(run)
         verdict = judge_record(own, run)
         if not own.ended:  # no disk took it; we know all the same
             verdict = replace(verdict, class_=ending.class_, confidence=ending.confidence, evidence=ending.evidence)
+        if verdict.class_ != ending.class_:
+            LOG.info("its record says more: %s (%s)", verdict.class_, "; ".join(verdict.evidence))
         self.heart.ended(verdict)
         return code, verdict
+
+    def _wait(self, child: subprocess.Popen[bytes], stop: threading.Event) -> tuple[bool, float | None]:
+        """Wait for the app to end, or for a reason to end it: whether there is one, and how long it has been silent
+        where that is the reason. The reason is on disk then."""
+        for turn in itertools.count():
+            kills = self.heart.oom_kills if turn % KILLS_EVERY == 0 else self.kills
+            if child.poll() is not None:
+                break
+            self.kills = kills  # those of before are none of the app's own
+            if stop.is_set():
+                self.log.recorder.note("stop asked", phase="")
+                return True, None
+            if (hung_s := self.heart.hung_s()) is not None:
+                self.log.recorder.note("kill intent", target="app", reason="hung", silent_s=hung_s, phase="")
+                return True, hung_s
+            stop.wait(0.2)
+        return False, None
 
     def _count(self, verdict: Verdict) -> None:
         if verdict.abnormal:
@@ -225,6 +247,16 @@ def _stop(child: subprocess.Popen[bytes], grace_s: float) -> bool:
         child.kill()
         return False
     return True
+
+
+def reap_orphans() -> None:
+    """Let go of processes that lost their parent and became ours, as they do with the first process of a container.
+
+    Only while no child of our own runs: it would take its return code away.
+    """
+    with suppress(ChildProcessError):
+        while os.waitpid(-1, os.WNOHANG)[0]:
+            pass
 
 
 @contextmanager

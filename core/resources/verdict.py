@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from core.resources.beats import Beat, Vitals
@@ -17,10 +17,12 @@ from core.resources.ending import CLASSES, NORMAL, Ending
 from core.resources.ending import judge as judge_code
 from core.resources.events import Event
 from core.resources.record import Record
+from core.resources.steps import LATELY_S, beside, failed_step, heaviest, intents, open_steps
+from core.resources.steps import open_step as open_step
 
 FULL_RAM, FULL_DISK = 0.85, 0.95  # of the limit, in the last heartbeat (facts, spaces)
 CHART_S = 600.0  # how much of the heartbeat goes with a verdict
-LATELY_S = 10.0  # an intent or a full disk this near to the end explains it
+STALE_S = 30.0  # a heartbeat that is older than the last sign by this is no evidence
 ASLEEP_S = 47 * 3600.0  # a Space on free hardware falls asleep after 48 h without a visitor
 WHOM = {"visitor": "a visitor's job", "app": "the app itself"}
 _MESSAGES = (
@@ -74,27 +76,24 @@ def judge(record: Record, run: str, hub_message: str | None = None) -> Verdict:
         hub_message: what the Hub says about the container's last failure, if anybody asked it.
     """
     own = record.of(run)
-    end = next((event for event in reversed(own.events) if event.event == "run end"), None)
-    step = open_step(own)
-    if end is None:
-        ending, ended_at = _without_end(own, step, hub_message), None
-    else:
-        ending = _with_end(own, end)
-        ended_at = None if end.facts.get("found_later") else end.at
-        if step is None and end.text("phase"):
-            step = end
-        if ending.class_ in NORMAL:
-            step = None
+    ends = sorted((event for event in own.events if event.event == "run end"), key=_by_survivor)
+    end = ends[-1] if ends else None
+    later = end is not None and not _by_survivor(end)
+    if end is not None and not later:  # who survives beats on, and that says nothing of the one that died
+        own = replace(own, beats=tuple(beat for beat in own.beats if beat.at <= end.at))
+    steps = open_steps(own)
+    ending = _without_end(own, heaviest(steps), hub_message) if end is None else _with_end(own, end)
+    step = _named(own, steps, end, ending.class_)
     signs = [trace.at for trace in own.traces]
     last = own.last_sign
     return Verdict(
         ending.class_,
         ending.confidence,
-        ending.evidence,
+        (*ending.evidence, *(() if later else beside(steps, step))),
         min(signs, default=0.0),
-        ended_at,
+        None if end is None or later else end.at,
         run,
-        phase=step.text("phase") or None if step else None,
+        phase=step.text("phase") if step else None,
         case=step.text("case") or None if step else None,
         whom=WHOM.get(step.text("owner")) if step else None,
         last_sign=last,
@@ -102,32 +101,34 @@ def judge(record: Record, run: str, hub_message: str | None = None) -> Verdict:
     )
 
 
+def _by_survivor(end: Event) -> bool:
+    """Whether whoever wrote down the end had seen it."""
+    return not end.facts.get("found_later")
+
+
+def _named(own: Record, steps: Sequence[Event], end: Event | None, class_: str) -> Event | None:
+    """The step that goes with the verdict."""
+    if class_ in NORMAL:
+        return None
+    if end is not None and not _by_survivor(end):
+        return end if end.text("phase") else None
+    if class_ == "out of memory":
+        return heaviest(steps)
+    if not steps and end is not None and class_ in ("crash", "disk full"):
+        return failed_step(own, end)
+    return steps[-1] if steps else None
+
+
 def judge_worker(record: Record, end: Event) -> Ending:
     """What ended one worker: `end` is its "worker end" event."""
-    return _worker(end, _intents(record.of(end.run).events, end.at, end))
-
-
-def open_step(own: Record) -> Event | None:
-    """The "phase begin" of the risky step that was under way when one run's record stops; the newest of several."""
-    begun: list[Event] = []
-    for event in own.events:
-        if event.event == "phase begin":
-            begun.append(event)
-        elif event.event == "phase end":
-            same = [one for one in reversed(begun) if _same_step(one, event)]
-            if same:
-                begun.remove(same[0])
-    return begun[-1] if begun else None
-
-
-def _same_step(one: Event, other: Event) -> bool:
-    keys = [(e.pid, e.born, e.text("phase"), e.text("case")) for e in (one, other)]
-    return keys[0] == keys[1]
+    return _worker(end, intents(record.of(end.run), end))
 
 
 def _with_end(own: Record, end: Event) -> Ending:
     """A survivor wrote down how the run ended; what it could not see is added."""
-    said = _stated(end)
+    said = _stated(own, end)
+    if said.class_ == "out of memory" and end.value("rc") == -9:
+        return _own_kill(own, end, said)
     if said.class_ == "killed" and end.value("rc") == -9:
         kills = [e for e in own.events if e.event == "kill intent" and e.text("target") == "app"]
         if kills and 0 <= end.at - kills[-1].at < LATELY_S:
@@ -145,16 +146,42 @@ def _with_end(own: Record, end: Event) -> Ending:
     return said
 
 
-def _stated(end: Event) -> Ending:
+def _own_kill(own: Record, end: Event, said: Ending) -> Ending:
+    """The kernel's kills that were counted may have been those of workers, and the app's end another matter."""
+    ends = [e for e in own.events if e.event == "worker end" and 0 <= end.at - e.at < LATELY_S]
+    workers = sum(event.value("oom_kills") or 0 for event in ends)
+    if workers < (end.value("oom_kills") or workers + 1):
+        return said
+    last, why = _last_vitals(own), "as many kills for memory as were counted had ended workers just before"
+    if last.ram is not None and last.ram >= FULL_RAM:
+        return Ending("out of memory", "probable", (*said.evidence, why, _ram_sentence(last)))
+    return Ending("killed", "probable", (*said.evidence, why, *_calm(last)))
+
+
+def _stated(own: Record, end: Event) -> Ending:
     """The ending as the survivor put it, or from the return code alone (a heartbeat has room for no more)."""
     class_, sure, code = end.text("class"), end.text("confidence"), end.value("rc")
     evidence = end.facts.get("evidence")
     if class_ in CLASSES and sure in ("confirmed", "probable", "none"):
         return Ending(class_, sure, evidence if isinstance(evidence, tuple) else ())
+    if class_:
+        return Ending("unknown", "none", ("a later version wrote down its end, in words that this one does not know",))
+    if code == -9 and (planned := _planned(own)) is not None:
+        return planned
     if code is not None:
         found = judge_code(int(code))
         return Ending(found.class_, "probable" if int(code) in (-9, -15, -2) else found.confidence, found.evidence)
     return Ending("clean stop", "probable", ("an end was recorded, without its return code",))
+
+
+def _planned(own: Record) -> Ending | None:
+    """An end that was written down before it came."""
+    if any(event.event == "stop asked" for event in own.events):
+        return Ending("clean stop", "probable", ("it was asked to stop", "its record ends before it had stopped"))
+    if any(event.event == "kill intent" and event.text("reason") == "hung" for event in own.events):
+        wrote = "the supervisor had written down that it would end it: no answer"
+        return Ending("hung", "probable", ("there is no stop record", wrote))
+    return None
 
 
 def _without_end(own: Record, step: Event | None, hub_message: str | None) -> Ending:
@@ -163,8 +190,8 @@ def _without_end(own: Record, step: Event | None, hub_message: str | None) -> En
     for pattern, class_ in _MESSAGES:
         if hub_message and pattern.search(hub_message):
             return Ending(class_, "confirmed", (silent, "the Hub says that the container exceeded this limit"))
-    if any(event.event == "stop asked" for event in own.events):
-        return Ending("clean stop", "probable", ("it was asked to stop", "its record ends before it had stopped"))
+    if (planned := _planned(own)) is not None:
+        return planned
     last, found = _last_vitals(own), []
     if last.ram is not None and last.ram >= FULL_RAM:
         found.append(Ending("out of memory", "probable", (silent, _ram_sentence(last))))
@@ -179,38 +206,33 @@ def _without_end(own: Record, step: Event | None, hub_message: str | None) -> En
     if len(found) == 1:
         return found[0]
     both = tuple(dict.fromkeys(sentence for ending in found for sentence in ending.evidence))
-    return Ending("unknown", "none", both or (silent, "its processes are gone", *_calm(last)))
+    return Ending("unknown", "none", both or (silent, "its processes are gone", *_calm(last), *_mute(own)))
 
 
-def _worker(end: Event, intents: Sequence[Event]) -> Ending:
+def _worker(end: Event, announced: Sequence[Event]) -> Ending:
     rc, kills = end.value("rc"), end.value("oom_kills")
     if rc is None:
         return Ending("unknown", "none", ("the return code was not recorded",))
-    if intents and int(rc) in (-9, -15, 137, 143):
-        why = intents[-1].text("reason")
+    if announced and int(rc) in (-9, -15, 137, 143):
+        why = announced[-1].text("reason")
         reason = f"the watchdog wrote down, before it did, that it would kill it{f' ({why})' if why else ''}"
-        return Ending("watchdog", "confirmed", (reason, _ram_in(intents[-1])))
+        return Ending("watchdog", "confirmed", (reason, _ram_in(announced[-1])))
     if end.facts.get("cancelled"):
         return Ending("clean stop", "confirmed", ("it was cancelled",))
     return judge_code(int(rc), oom_kills=None if kills is None else int(kills))
 
 
-def _intents(events: Sequence[Event], until: float, end: Event) -> list[Event]:
-    """Kills that the watchdog announced for this worker."""
-    return [
-        event
-        for event in events
-        if event.event == "kill intent"
-        and event.text("target") != "app"
-        and 0 <= until - event.at < LATELY_S
-        and event.text("case") in ("", end.text("case"))
-    ]
-
-
 def _last_vitals(own: Record) -> Vitals:
-    """RAM and disk as they were last known: the newest heartbeat, or what an event says where that is newer."""
+    """RAM and disk as they were last known: the newest heartbeat, or what an event says where that is newer.
+
+    Nothing when that was long before the last sign of the run.
+    """
     beat = next((beat for beat in reversed(own.beats) if beat.vitals.ram_limit), None)
-    told = next((e for e in reversed(own.events) if e.value("ram_percent") is not None), None)
+    during = [event for event in own.events if event.event != "run end" and not event.facts.get("found_later")]
+    told = next((event for event in reversed(during) if event.value("ram_percent") is not None), None)
+    newest = max((trace.at for trace in (beat, told) if trace is not None), default=None)
+    if newest is None or (own.last_sign or newest) - newest > STALE_S:
+        return Vitals()
     if told is not None and (beat is None or told.at > beat.at):
         disk = told.value("disk_percent")
         return Vitals(told.value("ram_percent"), 100.0, disk_used=disk, disk_limit=None if disk is None else 100.0)
@@ -252,6 +274,11 @@ def _ram_sentence(last: Vitals) -> str:
 
 def _calm(last: Vitals) -> tuple[str, ...]:
     return (f"RAM was only at {100 * last.ram:.0f} % of its limit",) if last.ram is not None else ()
+
+
+def _mute(own: Record) -> tuple[str, ...]:
+    told = [event for event in own.events if event.event in ("app silent", "app answers")]
+    return ("the app had not answered any more",) if told and told[-1].event == "app silent" else ()
 
 
 def _ram_in(event: Event) -> str:

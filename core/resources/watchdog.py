@@ -15,8 +15,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from core.resources import ladder, shm
 from core.resources.disk import DiskReading
@@ -24,6 +25,7 @@ from core.resources.ladder import Action, Moment, Sample, State
 from core.resources.memory import MemoryReading
 from core.resources.watched import Kill, Watched
 
+T = TypeVar("T")
 LOG = logging.getLogger("strokescope.watchdog")
 IDLE_S, BUSY_S, ALERT_S = 2.0, 0.1, 0.02  # between two looks: no worker, a worker, and RAM is short or going fast
 RECORD_S = 0.1  # how long a kill waits for its own record
@@ -44,6 +46,7 @@ class Status:
         to_limit_s: seconds until RAM runs out at the present rate; None when it does not grow.
         workers: what runs, in words.
         last_kill: of this app's life.
+        sees: RAM could be read at the last look; nothing is watched while it cannot.
     """
 
     ram: int
@@ -51,6 +54,7 @@ class Status:
     to_limit_s: float | None
     workers: tuple[str, ...]
     last_kill: Kill | None
+    sees: bool = True
 
 
 class Watchdog:
@@ -60,6 +64,7 @@ class Watchdog:
         read: RAM now; a millisecond at most.
         disk: the latest reading of the disk; None for nobody knows.
         record: told of every transition, and of a kill before it happens.
+        beat: told of every reading while a worker runs, for the heartbeat; returns at once.
         trim: gives memory back that the app can spare.
         evict: gives disk back.
         hold: closes and opens the door to new steps.
@@ -72,6 +77,7 @@ class Watchdog:
         disk: Callable[[], DiskReading | None] = lambda: None,
         *,
         record: Record = lambda event, **facts: None,
+        beat: Callable[[MemoryReading], None] = lambda reading: None,
         trim: Callable[[], None] = lambda: None,
         evict: Callable[[], None] = lambda: None,
         hold: Hold = lambda why, by: None,
@@ -80,13 +86,14 @@ class Watchdog:
         shm_root: Path = shm.ROOT,
         alone: bool = False,
     ) -> None:
-        self._read, self._disk, self._record = read, disk, record
+        self._read, self._disk, self._record, self._beat = read, disk, record, beat
         self._trim, self._evict, self._hold, self._clock = trim, evict, hold, clock
         self._proc_root, self._shm_root, self._alone = proc_root, shm_root, alone
         self._state, self._samples = State(), deque[Sample](maxlen=64)
         self._to_limit: float | None = None
         self._watched: list[Watched] = []
         self._last_kill: Kill | None = None
+        self._sees = True
         self._shm_at = float("-inf")
         self._lock = threading.Lock()
         self._wake, self._stopping = threading.Event(), threading.Event()
@@ -136,11 +143,16 @@ class Watchdog:
                 self._watched.remove(watched)
             watched.clear()
 
+    def doing(self) -> dict[int, str]:
+        """What each worker does, by the number of its process."""
+        with self._lock:
+            return {pid: one.what for one in self._watched if (pid := one.pid) is not None}
+
     def status(self) -> Status:
         """How things stand."""
         with self._lock:
             names = tuple(one.what for one in self._watched if one.pid is not None)
-        return Status(self._state.ram, self._state.disk, self._to_limit, names, self._last_kill)
+        return Status(self._state.ram, self._state.disk, self._to_limit, names, self._last_kill, self._sees)
 
     def look(self) -> float:
         """Read once, act, and say how many seconds to rest."""
@@ -148,15 +160,18 @@ class Watchdog:
         self._samples.append(Sample(now, reading.used_bytes, reading.limit_bytes))
         with self._lock:
             alive = [one for one in self._watched if one.pid is not None]
+        if alive:
+            self._beat(reading)
         self._to_limit = ladder.time_to_limit(self._samples)
         disk = self._disk()
         moment = Moment(
             now,
             reading.fraction,
-            None if disk is None or disk.used_bytes is None else disk.fraction,
-            self._to_limit,
+            None if disk is None or disk.used_bytes is None else disk.danger,
+            ladder.sure_time(self._samples),
             _expected(reading, [one.unspent_mb() for one in alive]),
             sum(one.killed is None for one in alive),
+            dying=any(one.killed is not None for one in alive),
         )
         self._state, actions = ladder.decide(moment, self._state)
         for action in actions:
@@ -168,10 +183,28 @@ class Watchdog:
         return self._pause(reading, bool(alive))
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            rest = self.look()
-            self._wake.wait(rest)
-            self._wake.clear()
+        """Look until `stop`. A look that fails is told and followed by the next: nobody else would kill in time."""
+        with ThreadPoolExecutor(1, "watchdog-look") as looker:
+            while not self._stopping.is_set():
+                try:
+                    turn = looker.submit(self.look)
+                except RuntimeError:  # no thread can be started now, or the interpreter is ending
+                    self._stopping.wait(BUSY_S)
+                    continue
+                fault = turn.exception()
+                self._tell_sight(fault)
+                self._wake.wait(BUSY_S if fault is not None else turn.result())
+                self._wake.clear()
+
+    def _tell_sight(self, fault: BaseException | None) -> None:
+        if self._sees is (fault is None):
+            return
+        self._sees = fault is None
+        if fault is None:
+            LOG.warning("the watchdog sees again")
+        else:
+            LOG.error("the watchdog cannot see: %s", type(fault).__name__)
+        self._note("watchdog_blind" if fault is not None else "watchdog_sees")
 
     def _pause(self, reading: MemoryReading, busy: bool) -> float:
         if not busy:
@@ -205,12 +238,13 @@ class Watchdog:
         sizes = [(one.resident_mb(), one) for one in alive if one.killed is None]
         chosen = sorted(sizes, key=lambda pair: -pair[0])[: None if everyone else 1]
         limit_s = None if self._to_limit is None else round(self._to_limit, 2)
-        intents = []
+        intents, kills = [], []
         for worker_mb, one in chosen:
             kill = Kill(
                 self._state.reason, reading.used_mb, reading.limit_mb, worker_mb, one.predicted_mb, self._to_limit
             )
-            one.killed = self._last_kill = kill
+            one.killed = kill
+            kills.append((one, kill))
             intents.append(
                 self._note(
                     "kill_intent",
@@ -225,28 +259,39 @@ class Watchdog:
                 )
             )
         wait(intents, timeout=RECORD_S)
-        for _, one in chosen:
+        for one, kill in kills:
             one.note_shm()
-            one.kill()
-            LOG.warning("%s was killed at %.0f of %.0f MB", one.what, reading.used_mb, reading.limit_mb)
+            if one.kill():
+                self._last_kill = kill
+                LOG.warning("%s was killed at %.0f of %.0f MB", one.what, reading.used_mb, reading.limit_mb)
+            else:
+                one.killed = None
+                self._note("kill_missed", what=one.what, case=one.case)
 
     def _note(self, event: str, **facts: object) -> Future[object]:
-        future = self._writer.submit(self._record, event, **facts)
-        future.add_done_callback(_tell)
-        return future
+        return _begin(self._writer, partial(self._record, event, **facts))
 
     def _clean(self, name: str, work: Callable[[], None]) -> None:
         """Give something back, beside the looking; once at a time."""
         before = self._cleaning.get(name)
         if before is None or before.done():
-            self._cleaning[name] = self._cleaner.submit(work)
-            self._cleaning[name].add_done_callback(_tell)
+            self._cleaning[name] = _begin(self._cleaner, work)
             self._note("trimmed" if name == "trim" else "evicted")
 
 
 def _expected(reading: MemoryReading, unspent_mb: list[float]) -> float:
     """The fraction that RAM will reach if all workers keep their promise; infinite when one has broken it."""
     return (reading.used_mb + sum(unspent_mb)) / reading.limit_mb if all(unspent_mb) else float("inf")
+
+
+def _begin(pool: ThreadPoolExecutor, work: Callable[[], T]) -> Future[T]:
+    try:
+        future = pool.submit(work)
+    except RuntimeError:  # the app is ending: what has to be done is done without it
+        future = Future()
+        future.cancel()
+    future.add_done_callback(_tell)
+    return future
 
 
 def _tell(future: Future[Any]) -> None:

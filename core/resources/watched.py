@@ -45,7 +45,7 @@ class Watched:
     Attributes:
         what, case: for sentences and the record.
         predicted_mb: what it was admitted with.
-        killed: set before the kill.
+        killed: set before the kill, and taken back when the worker was over already.
     """
 
     def __init__(
@@ -74,14 +74,16 @@ class Watched:
         """The worker has started."""
         if self._alone:
             self._shm_before = shm.files_in(self._shm_root)
-        self._kills_before = self._read().oom_kills
+        reading = self._now()
+        self._kills_before = None if reading is None else reading.oom_kills
         self._handle = handle
         self._on_attach()
 
     @property
     def pid(self) -> int | None:
         """Its number while it runs."""
-        return None if self._handle is None else self._handle.pid
+        handle = self._handle  # the runner's thread may take it away at any moment
+        return None if handle is None else handle.pid
 
     def resident_mb(self) -> float:
         """What its group uses now."""
@@ -104,8 +106,9 @@ class Watched:
             self._shm |= shm.held_by(group, self._shm_root, self._proc_root)
 
     def kill(self) -> bool:
-        """End its group now."""
-        return self._handle is not None and self._handle.kill()
+        """End its group now; False when it was over already."""
+        handle = self._handle
+        return handle is not None and handle.kill()
 
     def ended(self, end: ChildEnd) -> WorkerDied | None:
         """The worker is gone: give back what it left in /dev/shm, and say who ended it if it was not itself.
@@ -114,14 +117,21 @@ class Watched:
         """
         self._handle = None
         self.clear()
-        reading = self._read()
-        if self._kills_before is not None and reading.oom_kills is not None:
+        reading = self._now()
+        if self._kills_before is not None and reading is not None and reading.oom_kills is not None:
             self.kernel_kills = max(0, reading.oom_kills - self._kills_before)
         if end.signal != signal.SIGKILL or end.cancelled or end.timed_out:
             return None
         if self.killed is not None:
             return killed_error(self.what, self.killed)
-        return kernel_error(self.what, end, reading) if self.kernel_kills else None
+        return kernel_error(self.what, end, reading) if self.kernel_kills and reading is not None else None
+
+    def _now(self) -> MemoryReading | None:
+        """RAM, or None when it cannot be read: that is no reason to lose a worker's result."""
+        try:
+            return self._read()
+        except OSError:
+            return None
 
     def clear(self) -> None:
         """Delete what it left in /dev/shm, if nobody else holds it.

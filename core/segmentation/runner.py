@@ -6,6 +6,7 @@ output of the job is left. Does not admit jobs (core.resources.budget) and does 
 
 from __future__ import annotations
 
+import errno
 import shutil
 import signal
 import sys
@@ -160,7 +161,10 @@ def error_of(said: Mapping[str, object]) -> StrokescopeError:
     message, hint = str(said.get("message", "the engine failed")), str(said.get("hint", "run the job again"))
     plain = (EngineError, errors.BadVolume, errors.SourceError, DiskFull)
     if isinstance(kind, type) and issubclass(kind, plain):
-        return kind(message, hint=hint)
+        error = kind(message, hint=hint)
+        if kind is DiskFull:  # a worker refuses nothing by itself: the system said so
+            error.__cause__ = OSError(errno.ENOSPC, "told by the worker")
+        return error
     return EngineError(message, hint=hint)
 
 

@@ -54,7 +54,7 @@ def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]
         shown = replace(shown, images=(weighed.name,))
         fetched = _time_point(source, case, shown, weighed.series)
     else:
-        fetched = _whole(source, case_id, shown)
+        fetched = _whole(source, case, shown)
     if fetched is None:
         return
     there = tuple(n for n in shown.images if n in fetched.files)
@@ -68,13 +68,13 @@ def draw(source: Source, case_id: str, wanted: Sequence[str], ids: Sequence[str]
     _get_ahead(source, case_id, wanted, ids, listing)
 
 
-def _whole(source: Source, case_id: str, shown: Shown) -> Fetched | None:
+def _whole(source: Source, case: CaseRef, shown: Shown) -> Fetched | None:
     """The images as they are; draws the page anew when that changes what was said above them."""
-    here = source.cached(case_id)
-    fetched = get(source, case_id, shown.names, shown.images)
+    here = source.cached(case.case_id)
+    fetched = get(source, case.case_id, shown.names, shown.images, case)
     if fetched is None:
         return None
-    new = not set(fetched.files) <= here and set(fetched.files) <= source.cached(case_id)
+    new = not set(fetched.files) <= here and set(fetched.files) <= source.cached(case.case_id)
     files = [fetched.files[n].path for n in shown.images if n in fetched.files]
     if costs_network(source) and (new or any(read_header(path).volumes > 1 for path in files)):
         st.rerun()  # the prices on the buttons were drawn before the fetch; a series is not shown as it is
@@ -90,7 +90,7 @@ def _time_point(source: Source, case: CaseRef, shown: Shown, series: Series) -> 
         st.rerun()  # as in `_whole`
     if fetched is None or shown.truth is None:
         return fetched
-    mask = get(source, case.case_id, [shown.truth], [shown.truth])
+    mask = get(source, case.case_id, [shown.truth], [shown.truth], case)
     hold([f.path for f in (*fetched.files.values(), *(mask.files.values() if mask else ()))])
     return None if mask is None else weighing.with_truth(fetched, shown.truth, mask.files.get(shown.truth))
 

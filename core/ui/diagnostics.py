@@ -1,22 +1,58 @@
-"""Diagnostics: one JSON file for a bug report, and the settings in force. Pure.
+"""Diagnostics: one JSON file for a bug report, and the settings in force. Pure, but for `facts_of`.
 
-Holds numbers, versions and switches; no token, no folder, no case id, no name of a file.
+Holds numbers, versions, switches and words of the flight record, which hides cases that are not public; no token, no
+folder, no name of a file.
 """
 
 from __future__ import annotations
 
 import platform
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 from urllib.parse import urlsplit
 
+from core.resources.admission import Place
 from core.resources.doctor import describe, describe_history
+from core.resources.events import Event
+from core.resources.guard import Guard
+from core.resources.ledger import Entry
 from core.resources.reading import Reading
 from core.resources.runs import PreviousRun
+from core.resources.safemode import OFF, SafeMode
+from core.resources.watchdog import Status
 from core.settings import Settings
 
+EVENTS = 200  # transitions that go with it
 _PACKAGES = ("streamlit", "huggingface_hub", "nibabel", "numpy", "scipy", "pyarrow", "psutil")
+_WORDS = frozenset({
+    "phase", "case", "kind", "class", "confidence", "owner", "whom", "reason", "rung", "what", "by", "outcome",
+    "target", "evidence", "of_run", "resource",
+})  # fmt: skip
+_ADDRESS = re.compile(r"[A-Za-z0-9.:\[\]-]{1,60}")
+_LOOKS_PRIVATE = re.compile(r"[/\\@]|hf_|\.(nii|gz|json|csv|tsv|dcm|zip)\b", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class GuardFacts:
+    """What the guard knows: the line, what was learnt, the watchdog, and what could not be recorded."""
+
+    places: tuple[Place, ...] = ()
+    entries: tuple[Entry, ...] = ()
+    status: Status | None = None
+    troubles: Mapping[str, int] = field(default_factory=dict)
+
+
+def facts_of(guard: Guard) -> GuardFacts:
+    """As things stand."""
+    return GuardFacts(
+        guard.admission.places(),
+        guard.ledger.entries(),
+        guard.watchdog.status(),
+        dict(guard.recorder.troubles()),
+    )
 
 
 def settings_in_force(settings: Settings) -> dict[str, str]:
@@ -25,25 +61,79 @@ def settings_in_force(settings: Settings) -> dict[str, str]:
         "STROKESCOPE_SOURCE": settings.source,
         "STROKESCOPE_CACHE_DIR": str(settings.cache_dir),
         "STROKESCOPE_STATE_DIR": str(settings.state_dir),
+        "STROKESCOPE_PERSIST_DIR": "not set" if settings.persist_dir is None else str(settings.persist_dir),
         **_harmless(settings),
     }
 
 
 def diagnostics(
-    settings: Settings, history: Sequence[Reading], previous: PreviousRun | None, *, supervised: bool
+    settings: Settings,
+    history: Sequence[Reading],
+    runs: Sequence[PreviousRun],
+    *,
+    supervised: bool,
+    sessions: int | None = None,
+    guard: GuardFacts | None = None,
+    safe: SafeMode = OFF,
+    events: Sequence[Event] = (),
 ) -> dict[str, Any]:
-    """Everything that a bug report needs. The source is named only when it is on the Hub or the sample."""
+    """Everything that a bug report needs. The source is named only when it is on the Hub or the sample.
+
+    Args:
+        runs: those that are over, newest first. events: of the flight record, oldest first.
+    """
+    persist = "not set" if settings.persist_dir is None else "set"
+    facts = guard or GuardFacts()
     return {
-        "doctor": describe(history[-1], previous) if history else None,
+        "doctor": describe(history[-1], runs[0] if runs else None, safe, runs) if history else None,
         "supervised": supervised,
-        "settings": {"source": _public_source(settings.source), **_harmless(settings)},
+        "sessions": sessions,
+        "settings": {
+            "source": _public_source(settings.source),
+            "STROKESCOPE_PERSIST_DIR": persist,
+            **_harmless(settings),
+        },
         "versions": {"python": platform.python_version(), **_versions()},
+        "queue": [_place(place) for place in facts.places],
+        "ledger": [asdict(entry) for entry in facts.entries],
+        "watchdog": None if facts.status is None else _status(facts.status),
+        "record": {"troubles": dict(facts.troubles), "events": [_event(event) for event in events[-EVENTS:]]},
         "history": describe_history(history),
     }
 
 
-def _harmless(settings: Settings) -> Mapping[str, str]:
+def _place(place: Place) -> dict[str, Any]:
+    """One step of the line: kind and numbers only."""
+    return {"kind": place.kind, "memory_mb": round(place.memory_mb, 1), "position": place.position}
+
+
+def _status(status: Status) -> dict[str, Any]:
+    kill = status.last_kill
     return {
+        "ram_rung": status.ram,
+        "disk_rung": status.disk,
+        "to_limit_s": status.to_limit_s,
+        "workers": len(status.workers),
+        "last_kill": None if kill is None else asdict(kill),
+    }
+
+
+def _event(event: Event) -> dict[str, Any]:
+    """One transition: numbers, and the words that are known to be ours."""
+    facts = {name: value for name, value in event.facts.items() if _is_plain(value) or name in _WORDS}
+    kept = {name: value for name, value in facts.items() if not _LOOKS_PRIVATE.search(str(value))}
+    return {"event": event.event, "at": round(event.at, 1), "run": event.run, "role": event.role, "facts": kept}
+
+
+def _is_plain(value: object) -> bool:
+    return value is None or isinstance(value, int | float)
+
+
+def _harmless(settings: Settings) -> Mapping[str, str]:
+    port = settings.health_port.strip()
+    return {
+        "STROKESCOPE_HEALTH_PORT": port if _ADDRESS.fullmatch(port) else "not an address" if port else "not set",
+        "STROKESCOPE_METRICS": "yes" if settings.metrics else "no",
         "STROKESCOPE_MEMORY_LIMIT": _or_none(settings.memory_limit),
         "STROKESCOPE_DISK_LIMIT": _or_none(settings.disk_limit),
         "MEMORY": _or_none(settings.container_memory),

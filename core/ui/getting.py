@@ -5,29 +5,33 @@ What a session moved on from is no longer fetched for it; what it shows is not e
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from pathlib import Path
 
 import streamlit as st
 
-from core.case import MODALITIES
+from core.case import MODALITIES, CaseRef
 from core.errors import StrokescopeError
 from core.hub.turns import Turn
-from core.sources.protocol import Cancelled, Fetched, Report, Source
+from core.sources.protocol import Cancelled, Fetched, Progress, Report, Source
 from core.ui import loaders
 from core.ui.recovery import failed, succeeded
-from core.ui.tasks import Task
 from core.ui.waiting import outcome, watcher
+from core.workflows.guarded import Visit
+from core.workflows.guarded import fetch as fetch_guarded
 
 _FETCHING, _AGAIN = "fetching", "fetching-again"
 
 
-def get(source: Source, case_id: str, names: Sequence[str], needed: Sequence[str]) -> Fetched | None:
-    """The images, held for this session; None after a failure was shown."""
+def get(
+    source: Source, case_id: str, names: Sequence[str], needed: Sequence[str], known: CaseRef | None = None
+) -> Fetched | None:
+    """The images, held for this session; None after a failure was shown. `known`: what is known of the case."""
     key, tasks, me = key_of(source, case_id, names), loaders.fetches(), watcher()
+    visitor = visit()
 
     def work(report: Report, cancelled: Cancelled) -> Fetched:
-        return source.fetch(case_id, list(names), report, cancelled, Turn(me))
+        return fetch_guarded(visitor(report), source, case_id, names, report, cancelled, Turn(me), known)
 
     tasks.leave_others(me, {key})
     if st.session_state.get(_FETCHING) != key:
@@ -35,7 +39,7 @@ def get(source: Source, case_id: str, names: Sequence[str], needed: Sequence[str
     st.session_state[_FETCHING] = key
     labels = " + ".join(MODALITIES[n].label for n in needed)
     try:
-        _forget_done(tasks.get(key))
+        tasks.drop_done(key)  # asking again costs one look at the disk, and files may have gone or been damaged
         fetched: Fetched = outcome(tasks, key, f"Getting {labels} of {case_id}", work)
     except StrokescopeError as error:
         hold(())
@@ -46,6 +50,16 @@ def get(source: Source, case_id: str, names: Sequence[str], needed: Sequence[str
         st.session_state[_AGAIN] = key
         st.rerun()  # another one needed the room before it was held
     return fetched
+
+
+def visit() -> Callable[[Report], Visit]:
+    """This session at the door, for a task with that report: what it waits for stands in its progress line."""
+    guard, me = loaders.guard(), watcher()
+
+    def visitor(report: Report) -> Visit:
+        return Visit(guard, me, lambda sentence: report(Progress("", 0, None, sentence)))
+
+    return visitor
 
 
 def key_of(source: Source, case_id: str, names: Iterable[str]) -> Hashable:
@@ -65,9 +79,3 @@ def elsewhere() -> None:
     loaders.fetches().leave_others(watcher())
     loaders.ahead().leave_others(watcher())
     hold(())
-
-
-def _forget_done(task: Task | None) -> None:
-    """A finished fetch is asked for again: it costs one look at the disk, and files may have gone or been damaged."""
-    if task is not None and task.state == "done":
-        loaders.fetches().drop(task.key)

@@ -1,4 +1,4 @@
-"""The guard on the Resources page: the watchdog, what runs and waits, predicted against real, pressure, earlier runs.
+"""The guard on the Resources page: the watchdog, what runs and waits, predicted against real, pressure.
 
 Draws from what it is given; decides nothing.
 """
@@ -6,7 +6,7 @@ Draws from what it is given; decides nothing.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable
 from statistics import median
 
 import streamlit as st
@@ -15,10 +15,8 @@ from core.resources.admission import Place
 from core.resources.guard import Guard, ordinal
 from core.resources.ledger import Entry, factor_of
 from core.resources.reading import Reading
-from core.resources.runs import PreviousRun
 from core.resources.watchdog import Status
 from core.resources.watched import killed_error
-from core.ui.gauges import size
 
 RUNGS = ("calm", "RAM is high", "RAM is short: no step may begin", "RAM is nearly gone", "RAM is gone")
 
@@ -27,11 +25,12 @@ RUNGS = ("calm", "RAM is high", "RAM is short: no step may begin", "RAM is nearl
 def line_and_watchdog(guard: Guard) -> None:
     """What runs and what waits, and how the watchdog sees it."""
     rows = place_rows(guard.admission.places(), time.monotonic())
-    if rows:
-        st.dataframe(rows, key="resources-line", hide_index=True)
-    else:
-        st.caption("No heavy step runs or waits.")
-    st.caption(watchdog_in_words(guard.watchdog.status()))
+    with st.container(key="resources-line-box"):  # as high with a few steps as with none
+        st.caption(watchdog_in_words(guard.watchdog.status()))
+        if rows:
+            st.dataframe(rows, key="resources-line", hide_index=True, height=145)
+        else:
+            st.caption("No heavy step runs or waits.")
 
 
 def predicted_and_real(guard: Guard) -> None:
@@ -41,6 +40,15 @@ def predicted_and_real(guard: Guard) -> None:
         st.dataframe(rows, key="resources-ledger", hide_index=True)
     else:
         st.caption("No heavy step has been measured yet.")
+
+
+def line_in_words(places: Iterable[Place]) -> str:
+    """ "1 running, 2 wait", or nothing while nothing is held up."""
+    found = list(places)
+    running = sum(place.position == 0 for place in found)
+    parts = [f"{running} running"] if running else []
+    waiting = len(found) - running
+    return ", ".join([*parts, *([f"{waiting} wait{'s' if waiting == 1 else ''}"] if waiting else [])])
 
 
 def place_rows(places: Iterable[Place], now: float) -> list[dict[str, object]]:
@@ -77,6 +85,8 @@ def ledger_rows(entries: Iterable[Entry]) -> list[dict[str, object]]:
 def watchdog_in_words(status: Status) -> str:
     """How things stand, and what the watchdog last did."""
     parts = [f"Watchdog: {RUNGS[min(status.ram, len(RUNGS) - 1)]}"]
+    if not status.sees:
+        parts.append("RAM cannot be read now, so nothing is watched")
     if status.to_limit_s is not None:
         parts.append(f"RAM runs out in {status.to_limit_s:.0f} s at this rate")
     if status.workers:
@@ -94,23 +104,4 @@ def pressure_in_words(reading: Reading) -> str:
         parts.append(f"waited for memory in the last 10 s: {some:.0f} % (all at once {full:.0f} %)")
     if reading.cpu.throttled_percent is not None:
         parts.append(f"CPU throttled in {reading.cpu.throttled_percent:.0f} % of its periods")
-    if reading.disk.parts:
-        told = ", ".join(f"{name} {size(count, binary=False)}" for name, count in reading.disk.parts)
-        parts.append(f"disk: {told}")
-    if reading.disk.deleted_bytes:
-        parts.append(f"deleted but open: {size(reading.disk.deleted_bytes, binary=False)}")
     return " · ".join(parts)
-
-
-def run_rows(runs: Sequence[PreviousRun], moment: Callable[[float], str]) -> list[dict[str, object]]:
-    """Earlier runs for the table, newest first."""
-    return [
-        {
-            "started": moment(run.started_at),
-            "ended": run.class_,
-            "sure": run.confidence,
-            "step": run.phase or "",
-            "case": run.case or "",
-        }
-        for run in runs
-    ]

@@ -6,6 +6,9 @@ One of each for all sessions: settings, cache, sources, task pools, sampler, gua
 from __future__ import annotations
 
 import functools
+import os
+from collections.abc import Callable
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import streamlit as st
@@ -13,7 +16,6 @@ import streamlit as st
 from core.hub.cache import Cache
 from core.hub.fetch import Fetcher
 from core.hub.hubs import Hubs
-from core.resources import disk
 from core.resources.breaker import Breaker
 from core.resources.guard import Guard, make_guard
 from core.resources.probe import Sampler
@@ -24,15 +26,19 @@ from core.settings import Settings, load_settings
 from core.sources.hub import make_fetcher
 from core.sources.opening import open_source, parse_spec
 from core.sources.protocol import Listing, Source
+from core.ui.faults import Faults
 from core.ui.health import Pulses
 from core.ui.sessions import Sessions
 from core.ui.slices import AGREEMENT, PREDICTION, TRUTH, Sheet, load_sheet
 from core.ui.state import local_key
 from core.ui.tasks import Tasks
 from core.ui.volumes import Volumes
+from core.workflows.making_room import Spare, offers
 
 FETCHES = 64  # threads: who waits for a transfer waits in the Hub's own queue, which knows who goes next
-QUESTIONS, AHEAD, JOBS = 16, 2, 1  # small questions, images fetched ahead, heavy jobs at once
+QUESTIONS, AHEAD = 16, 2  # small questions, images fetched ahead
+JOBS = 32  # threads: heavy jobs run one at a time, the others wait at the door, in its line
+DRAWINGS = 4  # threads that make static views
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -92,19 +98,37 @@ def breaker() -> Breaker:
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
+def faults() -> Faults:
+    """What the flight record should know of failures."""
+    return Faults(recorder().note)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
 def guard() -> Guard:
     """The door before every heavy step, and its watchdog, which runs."""
-    readings, kept = sampler(), cache()
+    readings, kept, record, answers = (
+        sampler(),
+        cache(),
+        recorder(),
+        results(),
+    )  # threads that outlive this must not ask
 
     def evict() -> None:
-        now = readings.latest().disk
-        kept.evict(max(1, (now.used_bytes or 0) - int(disk.WARN * now.limit_bytes)))
+        kept.evict(max(1, readings.latest().disk.excess_bytes))
 
     made = make_guard(
-        settings(), recorder(), lambda: readings.latest().disk, trim=sheet.clear, evict=evict, breaker=breaker()
-    )
+        settings(), record, lambda: readings.latest().disk, trim=sheet.clear, evict=evict, breaker=breaker(),
+        spare=Spare(kept), helps=lambda: offers(kept, answers),
+    )  # fmt: skip
     made.watchdog.start()
+    readings.describe(lambda: {os.getpid(): step_of(record), **made.watchdog.doing()})
     return made
+
+
+def step_of(record: Recorder) -> str:
+    """The risky step that is under way here, "" for none."""
+    step = record.current()
+    return "" if step is None else step.name
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -127,22 +151,27 @@ def allow_local(spec: str) -> None:
         known[local_key(spec)] = spec
 
 
+def _tasks(workers: int, what: str) -> Tasks:
+    told = faults()
+    return Tasks(workers, on_error=lambda error: told.seen(error, what))
+
+
 @st.cache_resource(max_entries=1, show_spinner=False)
 def fetches() -> Tasks:
     """Transfers of images that somebody looks at."""
-    return Tasks(FETCHES)
+    return _tasks(FETCHES, "fetch")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def ahead() -> Tasks:
     """Transfers of images that somebody may look at next."""
-    return Tasks(AHEAD)
+    return _tasks(AHEAD, "fetch ahead")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def lists() -> Tasks:
     """Questions about cases: which there are, what one holds."""
-    return Tasks(QUESTIONS)
+    return _tasks(QUESTIONS, "list")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
@@ -177,8 +206,14 @@ def results() -> Results:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def jobs() -> Tasks:
-    """Segmentations and scores: one heavy job at a time."""
-    return Tasks(JOBS)
+    """Segmentations and scores."""
+    return _tasks(JOBS, "job")
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def drawings() -> Tasks:
+    """Static views that are being made."""
+    return _tasks(DRAWINGS, "view")
 
 
 @st.cache_resource(max_entries=4, show_spinner=False)
@@ -189,10 +224,12 @@ def sheet(
     window: tuple[float, float] | None,
     adc: bool,
     kind: str,
+    _door: Callable[[], AbstractContextManager[object]],
 ) -> Sheet:
     """One image ready for the static view; `stamps` are the files' mtimes: other files are another entry.
 
-    Raises BadVolume, GridMismatch.
+    Goes through the door unless it is kept. Raises BadVolume, GridMismatch, OverBudget, JobCancelled.
     """
     palette = {"labels3": AGREEMENT, "prediction": {1: PREDICTION}}.get(kind, {1: TRUTH})
-    return load_sheet(image, overlay, window, "adc" if adc else 1.0, palette)
+    with _door():
+        return load_sheet(image, overlay, window, "adc" if adc else 1.0, palette)

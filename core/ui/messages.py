@@ -11,6 +11,7 @@ import streamlit as st
 
 from core.case import CaseRef
 from core.errors import HubError, StrokescopeError
+from core.ui import loaders
 
 LOG = logging.getLogger("strokescope.app")
 NOTICE = "Research use only, not a medical device"
@@ -53,6 +54,7 @@ def failure(
     Args:
         instead: label of a further button, and what it does.
     """
+    loaders.faults().seen(error, "a page")
     st.error(f"**{sentence(error)}.** {capital(error.hint)}.", icon=":material/error:")
     with st.container(horizontal=True):
         if retry is not None:
@@ -84,6 +86,7 @@ def surprise(error: Exception) -> bool:
     """A fault of ours: a sentence on screen, and its place in the log; not its message, which may name files."""
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     where = " < ".join(f"{Path(frame.filename).name}:{frame.lineno}" for frame in reversed(frames))
+    loaders.faults().seen(error, "a page")
     LOG.error("a page failed: %s at %s", type(error).__name__, where)
     st.error("Something went wrong here. Reload the page; if it happens again, send the diagnostics from Resources.")
     return True

@@ -1,11 +1,12 @@
 """The picture: one or two images of one case with their overlays, in the NiiVue viewer or as a static view.
 
 Publishes files to this session under unguessable addresses and describes them to the viewer. Decodes nothing, but
-for the static view.
+for the static view, which goes through the door unless it is ready.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,16 +18,18 @@ from core.case import MODALITIES, CaseRef
 from core.errors import StrokescopeError
 from core.imaging.nifti import read_header
 from core.imaging.windowing import colour_map, presets
-from core.sources.protocol import Fetched, Source
+from core.resources.cost import view_step
+from core.sources.protocol import Cancelled, Fetched, Report, Source
 from core.ui import loaders, messages
-from core.ui.slices import montage_of, slice_of, worth_showing
+from core.ui.slices import Sheet, montage_of, slice_of, worth_showing
 from core.ui.viewer_component import Command, Overlay, Panel, View, show
 from core.ui.volumes import current_session
+from core.ui.waiting import outcome, retry, told_to, watcher
 from core.workflows import segment_case
 from core.workflows.explore_case import is_isles24, session_label
 
 HEIGHT = 690
-STATIC_BYTES_PER_VOXEL = 14.0  # a float32 image, its overlay, and both as bytes
+_SHEETS = "sheets"
 
 
 @dataclass(frozen=True)
@@ -64,9 +67,9 @@ def draw_picture(
         st.session_state["static-view"] = True
     if st.session_state.get("static-view", False):
         try:
-            _static(source, files, all_layers)
+            _static(source, case.case_id, files, all_layers)
         except StrokescopeError as error:
-            messages.failure(error, "static")
+            messages.failure(error, "static", _static_again)
         _static_toggle()
         return None
     view = View(
@@ -121,18 +124,38 @@ def _static_toggle() -> None:
     st.toggle("Static view", key="static-view", persist_state="session", help=told)
 
 
-def _static(source: Source, files: Mapping[str, Path], layers: Sequence[Layer]) -> None:
+def _sheet(word: str, name: str, path: Path, layer: Layer | None) -> Sheet:
+    """One image ready to be drawn; what it waits for is told. `word`: the case in the record."""
+    over = None if layer is None else layer.path
+    stamps = tuple(p.stat().st_mtime for p in (path, *([over] if over else [])))
+    kind = "" if layer is None else "labels3" if layer.kind == "labels3" else layer.color
+    window, adc = _first_window(name), name == "adc"
+    step = view_step(segment_case.voxels_of(path), over is not None, window is None, adc, word)
+    tasks, guard, me = loaders.drawings(), loaders.guard(), watcher()
+    key = ("sheet", path, over, stamps, kind)
+
+    def ready(report: Report, cancelled: Cancelled) -> None:
+        door = functools.partial(guard.enter, step, "decode", me, cancelled, told_to(report, "Drawing"))
+        loaders.sheet(path, over, stamps, window, adc, kind, door)
+
+    st.session_state[_SHEETS].append(key)
+    tasks.drop_done(key)
+    outcome(tasks, key, f"Drawing {MODALITIES[name].label}", ready, unit="%")
+    return loaders.sheet(path, over, stamps, window, adc, kind, functools.partial(guard.enter, step, "decode", me))
+
+
+def _static_again() -> None:
+    """Forget what went wrong with the static view."""
+    for key in st.session_state.get(_SHEETS, ()):
+        retry(loaders.drawings(), key)
+
+
+def _static(source: Source, case_id: str, files: Mapping[str, Path], layers: Sequence[Layer]) -> None:
     """A montage, or one slice chosen by a slider, of each image; the patient's left is on the right."""
     layer = layers[0] if layers else None
-    sheets = {}
-    for name, path in files.items():
-        voxels = segment_case.voxels_of(path)
-        segment_case.admit(loaders.settings(), "the static view", STATIC_BYTES_PER_VOXEL * voxels / 1e6)
-        stamps = tuple(p.stat().st_mtime for p in (path, *([layer.path] if layer else [])))
-        kind = "" if layer is None else "labels3" if layer.kind == "labels3" else layer.color
-        sheets[name] = loaders.sheet(
-            path, layer.path if layer else None, stamps, _first_window(name), name == "adc", kind
-        )
+    word = segment_case.recorded_case(loaders.settings(), case_id, source.spec)
+    st.session_state[_SHEETS] = []
+    sheets = {name: _sheet(word, name, path, layer) for name, path in files.items()}
     ways = ["Montage", "One slice"]
     way = st.segmented_control(
         "Layout", ways, default=ways[0], required=True, key="static-way", label_visibility="collapsed"

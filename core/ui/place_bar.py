@@ -11,7 +11,7 @@ from core.sources.protocol import Source
 from core.ui import loaders, messages, state
 from core.ui.health import Health
 from core.ui.revision import newer_spec, version_name
-from core.ui.strip import ram_disk_strip
+from core.ui.strip import strip
 
 
 def text_now() -> str:
@@ -30,7 +30,7 @@ def draw() -> None:
     with left:
         _bar()
     with right:
-        ram_disk_strip()
+        strip()
 
 
 @st.fragment(run_every=3.0)

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from core.resources.safemode import SafeMode
+from core.resources.safemode import SafeMode, cut
 from core.sources.protocol import Source
-from core.ui import loaders
+from core.ui import loaders, state
 from core.workflows.segment_case import recorded_case
 
 
@@ -18,14 +18,15 @@ def banner() -> None:
     breaker = loaders.breaker()
     if breaker.state().active:
         breaker.tick()  # who looks may end it, where there is no supervisor to do so
-    state = breaker.state()
-    if not state.active:
+    now = breaker.state()
+    if not now.active:
         return
     st.warning(
-        f"**Safe mode: {state.reason}.** Nothing is loaded by itself until you leave it or ten minutes have gone well.",
+        f"**Safe mode: {now.reason}.** Nothing is loaded by itself, and what is in quarantine asks first; you can go "
+        "on browsing. It ends when you leave it, or after ten minutes that go well.",
         icon=":material/shield:",
     )
-    st.button("Leave safe mode", key="leave-safe-mode", on_click=_leave)
+    st.button("Leave safe mode", key="leave-safe-mode", on_click=_leave, icon=":material/lock_open:")
 
 
 def may_load_ahead() -> bool:
@@ -34,23 +35,27 @@ def may_load_ahead() -> bool:
 
 
 def may_open(source: Source, case_id: str) -> bool:
-    """Whether the case may be drawn; asks the person first when it is in quarantine."""
-    held = held_steps(loaders.breaker().state(), recorded_case(loaders.settings(), case_id, source.spec))
+    """Whether the case may be drawn; asks the person first when it is in quarantine, and in safe mode also when no
+    click chose it."""
+    now = loaders.breaker().state()
+    held = held_steps(now, recorded_case(loaders.settings(), case_id, source.spec))
     agreed: set[tuple[str, str]] = st.session_state.setdefault("opened-anyway", set())
-    if not held or (source.spec, case_id) in agreed:
+    if (source.spec, case_id) in agreed or not (held or (now.active and state.is_unasked())):
         return True
-    st.warning(
+    why = (
         f"**{case_id} is in quarantine: the app ended abnormally with it ({', '.join(held)}).** "
-        "Opening it may end the app again.",
-        icon=":material/shield:",
+        "Opening it may end the app again."
+        if held
+        else f"**{case_id} is not opened by itself in safe mode.** Nobody has chosen it here yet."
     )
+    st.warning(why, icon=":material/shield:")
     st.button("Open it anyway", key="open-anyway", on_click=agreed.add, args=((source.spec, case_id),))
     return False
 
 
-def held_steps(state: SafeMode, case: str) -> tuple[str, ...]:
+def held_steps(now: SafeMode, case: str) -> tuple[str, ...]:
     """The steps of a case, by its name in the record, that are in quarantine."""
-    return tuple(phase for phase, held in state.quarantined if case and held == case)
+    return tuple(phase for phase, held in now.quarantined if case and held == cut(case))
 
 
 def _leave() -> None:

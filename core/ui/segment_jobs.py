@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,20 @@ import streamlit as st
 
 from core.case import TRUTH
 from core.errors import StrokescopeError
+from core.resources.admission import Place
+from core.resources.budget import size
+from core.resources.cost import engine_step
+from core.resources.guard import Guard, ordinal
 from core.segmentation.engine import EngineInfo
 from core.segmentation.results import JobResult
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Progress, Report
 from core.ui import loaders, messages
 from core.ui.tasks import result_of
 from core.ui.waiting import outcome, retry, watcher
+from core.ui.waiting import told_to as told_to
 from core.workflows import segment_case
 from core.workflows.segment_case import Scored
+from core.workflows.step_cost import hopeless, judged, price
 
 
 @dataclass(frozen=True)
@@ -70,17 +76,12 @@ def known_score(question: Question, result: JobResult) -> Scored | None:
 
 def ask(question: Question) -> None:
     """The Run button with its price; once pressed, the progress, and a new run of the page when the answer is there."""
-    engine, folder = question.engine, question.folder
-    voxels = segment_case.voxels_of(question.inputs[engine.inputs[0]].path)
-    needs, seconds = engine.predict_memory_mb(voxels), engine.predict_seconds(voxels)
+    engine, folder, guard, me = question.engine, question.folder, loaders.guard(), watcher()
     asked = st.session_state.setdefault("asked", set())
-    st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch",
-              disabled=str(folder) in asked, on_click=asked.add, args=(str(folder),))  # fmt: skip
     if str(folder) not in asked:
-        st.caption(f"Needs about {needs / 1000:.1f} GB of RAM and {max(1, seconds):.0f} s on one core.")
+        _offer(question, guard, lambda: asked.add(str(folder)))
         return
-
-    guard, me = loaders.guard(), watcher()
+    st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch", disabled=True)
 
     def work(report: Report, cancelled: Cancelled) -> JobResult:
         def phase(name: str, fraction: float) -> None:
@@ -134,13 +135,33 @@ def compare(question: Question, result: JobResult) -> None:
     st.rerun()
 
 
-def told_to(report: Report, then: str) -> Callable[[str], None]:
-    """What a step waits for, as a note in its progress line; `then` stands there once it begins."""
+def _offer(question: Question, guard: Guard, begin: Callable[[], None]) -> None:
+    """The Run button with what it needs of what is free; one that can never run here says so instead."""
+    engine = question.engine
+    voxels = segment_case.voxels_of(question.inputs[engine.inputs[0]].path)
+    step = engine_step(engine.name, engine.predict_memory_mb(voxels), voxels)
+    (needs, free), (verdict, fits), never = price(guard, step), judged(guard, step), hopeless(guard, step)
+    label = f"Run · needs {size(needs)} of {size(free)} free · ~{max(1.0, engine.predict_seconds(voxels)):.0f} s"
+    st.button(label, type="primary", key="run", icon=":material/play_arrow:", width="stretch", disabled=never,
+              on_click=begin, help="RAM as it is now, and seconds on one core.")  # fmt: skip
+    if never:
+        st.warning(f"**{engine.name} cannot run here: it {verdict}.**", icon=":material/block:")
+        return
+    told = before_you(guard.admission.places(), "" if fits else verdict)
+    if told:
+        st.caption(told)
 
-    def waiting(sentence: str) -> None:
-        report(Progress("Waiting" if sentence else then, 0, 1000, sentence))
 
-    return waiting
+def before_you(places: Sequence[Place], missing: str) -> str:
+    """What a job would wait for if it were begun now; "" for nothing. Pure.
+
+    Args:
+        missing: what it needs beyond what is free, "" when it fits.
+    """
+    jobs = [place for place in places if place.kind == "score" or place.kind.startswith("engine:")]
+    if jobs:
+        return f"queue: you would be {ordinal(1 + sum(place.position > 0 for place in jobs))}, after the job that runs"
+    return f"Now it {missing}." if missing else ""
 
 
 def _score_key(result: JobResult, truth: LocalFile) -> tuple[str, str, str]:

@@ -39,7 +39,7 @@ def draw(source: Source, case: CaseRef, ids: Sequence[str], row: DeltaGenerator)
         return
     if not _paid(source, case, names):
         return
-    fetched = get(source, case.case_id, names, engine.inputs)
+    fetched = get(source, case.case_id, names, engine.inputs, case)
     if fetched is None or _lacks(engine, case, fetched.files):
         return
     say_if_unoriented({n: fetched.files[n].path for n in engine.inputs})

@@ -38,6 +38,11 @@ class Sessions:
             self._looking = True
         threading.Thread(target=self._look, name="sessions", daemon=True).start()
 
+    def __len__(self) -> int:
+        """How many are known; one that has just ended may still count."""
+        with self._lock:
+            return len(self._owners)
+
     def sweep(self) -> bool:
         """Let go for sessions that have ended. Returns whether any is left."""
         with self._lock:

@@ -18,7 +18,7 @@ from core.errors import BadSource, CaseNotFound
 from core.sources.opening import parse_spec
 
 ONLY_HERE = "f-cached"  # the filter of that name
-_PLACE, _WRITTEN, _PAGE = "place", "address", "page-now"
+_PLACE, _WRITTEN, _PAGE, _UNASKED = "place", "address", "page-now", "case-unasked"
 
 
 @dataclass(frozen=True)
@@ -82,6 +82,7 @@ def arrive(page: str, local: Mapping[str, str]) -> Place:
     query, moved = query_now(), st.session_state.get(_PAGE) != page
     if query != st.session_state.get(_WRITTEN, {}) and (query or not moved):
         st.session_state[_PLACE] = parse_address(query, local)
+        st.session_state[_UNASKED] = True
     st.session_state[_PAGE] = page
     return current()
 
@@ -93,9 +94,22 @@ def current() -> Place:
 
 
 def go(**changes: Any) -> None:
-    """Change the place; the address follows with the next `mirror()`."""
+    """Change the place; the address follows with the next `mirror()`. A case among the changes is a person's choice."""
     st.session_state[_PLACE] = replace(current(), **changes)
     st.session_state[_WRITTEN] = query_now()
+    if "case" in changes:
+        st.session_state[_UNASKED] = False
+
+
+def propose(case: str) -> None:
+    """Go to a case that nobody chose."""
+    go(case=case, modalities=())
+    st.session_state[_UNASKED] = True
+
+
+def is_unasked() -> bool:
+    """Whether the case on screen comes from an address or from the app, not from a click: safe mode asks first."""
+    return bool(st.session_state.get(_UNASKED, False))
 
 
 def show_what_is_here() -> None:

@@ -34,6 +34,19 @@ _CSS = """
 .scope-notice { margin-left: auto; font-weight: 600; white-space: nowrap; }
 .scope-synthetic { background: #6b4fa0; color: #fff; border-radius: 999px; padding: 0.05rem 0.6rem; font-weight: 600; }
 .scope-hero { font-size: 1.5rem; line-height: 1.35; max-width: 46rem; margin: 1.2rem 0 0.4rem 0; }
+.st-key-resources-page h3 { font-size: 1.1rem; padding: 0.7rem 0 1rem 0; }
+.st-key-resources-words { min-height: 2.8rem; font-variant-numeric: tabular-nums; }
+.st-key-resources-line-box { min-height: 11rem; }
+.st-key-strip { position: relative; }
+.st-key-strip .scope-gauges { min-height: 1.4rem; align-items: center; }
+.st-key-strip-link { position: absolute; inset: 0; z-index: 2; width: 100% !important; }
+.st-key-strip-link .stButton, .st-key-strip-link button { width: 100% !important; height: 100%; min-height: 1.4rem;
+  margin: 0; padding: 0; border: 0; background: transparent; }
+.st-key-strip-link p { font-size: 0; }
+.st-key-strip-link button:hover, .st-key-strip-link button:focus-visible {
+  outline: 1px solid var(--st-primary-color, #12877a); outline-offset: 2px; }
+.scope-line { padding: 0 0.5rem; border-radius: 999px; white-space: nowrap;
+  border: 1px solid color-mix(in srgb, currentColor 30%, transparent); }
 .scope-num, .stMetric, .stDataFrame { font-variant-numeric: tabular-nums; }
 .st-key-show-case button { padding: 1.1rem 2.4rem; }
 .st-key-show-case button p { font-size: 1.3rem; font-weight: 600; }

@@ -69,16 +69,18 @@ class Task:
 
 
 class Tasks:
-    """A pool with `workers` threads; remembers the last `keep` finished tasks.
+    """A pool with `workers` threads; remembers the last `keep` finished tasks; `on_error` is told of each that failed.
 
     A surprise in a worker thread is a bug of ours and is raised by `result_of` in the page that looks, not swallowed.
     """
 
-    def __init__(self, workers: int, keep: int = 64) -> None:
+    def __init__(
+        self, workers: int, keep: int = 64, on_error: Callable[[StrokescopeError], None] = lambda error: None
+    ) -> None:
         self._pool = ThreadPoolExecutor(workers, thread_name_prefix="task")
         self._tasks: OrderedDict[Hashable, Task] = OrderedDict()
         self._lock = threading.Lock()
-        self._keep = keep
+        self._keep, self._on_error = keep, on_error
 
     def start(self, key: Hashable, what: str, work: Work, watcher: str = "") -> Task:
         """The task of that key: the one that runs, is done, or failed just now; otherwise a new one."""
@@ -103,6 +105,13 @@ class Tasks:
         with self._lock:
             task = self._tasks.get(key)
             if task is not None and task.over:
+                del self._tasks[key]
+
+    def drop_done(self, key: Hashable) -> None:
+        """Forget a task that is done, so that the next start looks anew; one that failed is still shown."""
+        with self._lock:
+            task = self._tasks.get(key)
+            if task is not None and task.state == "done":
                 del self._tasks[key]
 
     def leave(self, key: Hashable, watcher: str = "") -> None:
@@ -146,6 +155,7 @@ class Tasks:
             end = "done"
         except StrokescopeError as error:
             task.error = error
+            self._on_error(error)
         finally:
             task.ended = time.monotonic()
             task.state = end

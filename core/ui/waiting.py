@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable
 from typing import Any
 
 import streamlit as st
 
 from core.errors import FetchCancelled
+from core.sources.protocol import Progress, Report
 from core.ui.tasks import Task, Tasks, Work, result_of
 
 QUIET_S = 0.35  # what is ready sooner shows no progress bar: nothing flickers
@@ -50,6 +51,15 @@ def outcome(tasks: Tasks, key: Hashable, what: str, work: Work, unit: str = "MB"
             bar.progress(_fraction(task), text=_line(tasks, task, unit))
         box.empty()
     return result_of(task)
+
+
+def told_to(report: Report, then: str) -> Callable[[str], None]:
+    """What a step waits for, as a note in its progress line; `then` stands there once it begins."""
+
+    def waiting(sentence: str) -> None:
+        report(Progress("Waiting" if sentence else then, 0, 1000, sentence))
+
+    return waiting
 
 
 def is_stopped(key: Hashable) -> bool:

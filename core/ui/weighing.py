@@ -16,7 +16,7 @@ from core.hub.turns import Turn
 from core.imaging.time_points import Series
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Report, Source
 from core.ui import loaders, messages
-from core.ui.getting import hold
+from core.ui.getting import hold, visit
 from core.ui.recovery import failed, succeeded
 from core.ui.waiting import outcome, watcher
 from core.workflows.explore_case import costs_network
@@ -73,10 +73,10 @@ def point_of(source: Source, case: CaseRef, name: str, series: Series) -> Fetche
     """The chosen time point as the image to show; None after a failure was shown."""
     index = _index(case, name, series)
     me, tasks, cache = watcher(), loaders.fetches(), loaders.cache()
-    key = ("point", source.spec, case.case_id, name, index)
+    key, visitor = ("point", source.spec, case.case_id, name, index), visit()
 
     def work(report: Report, cancelled: Cancelled) -> TimePoint:
-        return one_time_point(source, cache, case.case_id, name, index, report, cancelled, Turn(me))
+        return one_time_point(source, cache, case.case_id, name, index, report, cancelled, Turn(me), visitor(report))
 
     task = tasks.get(key)
     if task is not None and task.state == "done" and not task.result.file.path.exists():

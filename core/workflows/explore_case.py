@@ -17,6 +17,9 @@ from core.case import MODALITIES, SESSION_LABELS, TRUTH, CaseRef
 from core.errors import DiskFull
 from core.imaging.nifti import Header, read_header
 from core.sources.protocol import Cancelled, Fetched, Listing, LocalFile, Report, Source, never, no_report
+from core.workflows.guarded import Visit
+from core.workflows.guarded import costs_network as costs_network
+from core.workflows.guarded import fetch as fetch_guarded
 
 PAIRS: dict[str, str] = {"dwi": "adc", "adc": "dwi", "ncct": "tmax", "tmax": "ncct", "cbf": "tmax", "cta": "ncct"}
 FIRST: tuple[str, ...] = ("dwi", "adc", "flair", "ncct", "tmax", "cbf", "cta", "cbv", "mtt")
@@ -94,11 +97,6 @@ def cost_bytes(case: CaseRef, names: Sequence[str], cached: frozenset[str]) -> i
     return sum(case.sizes[n] for n in missing)
 
 
-def costs_network(source: Source) -> bool:
-    """Whether opening a case of this source moves bytes over a network."""
-    return source.spec.startswith("hub:")
-
-
 def good_example(listing: Listing) -> str | None:
     """A case worth showing first: a known good one, else the first with DWI, ADC and truth, else the first."""
     ids = [c.case_id for c in listing.cases]
@@ -123,16 +121,23 @@ def fetch_case(
     out: Path | None = None,
     report: Report = no_report,
     cancelled: Cancelled = never,
+    visit: Visit | None = None,
 ) -> tuple[Fetched, dict[str, Header]]:
     """Fetch modalities (default: all that are not 4D), copy them to `out` if given, and read their headers.
 
+    Args:
+        visit: the door to go through; None for none.
+
     Raises:
+        OverBudget: the door refused.
         CaseNotFound, HubError, BadVolume, DiskFull, FetchCancelled: as the source does.
     """
+    known: CaseRef | None = None
     if modalities is None:
-        known = source.case(case_id, cancelled).modalities or ()
-        modalities = [n for n in known if n in MODALITIES and not MODALITIES[n].is_4d]
-    fetched = source.fetch(case_id, list(dict.fromkeys(modalities)), report, cancelled)
+        known = source.case(case_id, cancelled)
+        modalities = [n for n in known.modalities or () if n in MODALITIES and not MODALITIES[n].is_4d]
+    names = list(dict.fromkeys(modalities))
+    fetched = fetch_guarded(visit, source, case_id, names, report, cancelled, known=known)
     if out is not None:
         files = {n: _copy(f, out / f"{case_id}_{n}{_suffix(f.path)}") for n, f in fetched.files.items()}
         fetched = Fetched(

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,10 +16,13 @@ from core.errors import BadVolume, FetchCancelled
 from core.hub.cache import Cache
 from core.hub.leases import alone
 from core.hub.turns import FRONT, Turn
+from core.imaging.header import Header
 from core.imaging.nifti import read_header
 from core.imaging.time_points import Series, time_point, time_point_path, time_points
+from core.resources.cost import cut_step
 from core.sources.headers import absent
 from core.sources.protocol import Cancelled, LocalFile, Progress, Report, Source, never, no_report
+from core.workflows.guarded import Visit, fetch, recorded_case
 
 DERIVED = "derived"  # the cache's folder of what was made of images
 MOST_KEPT = 64  # time points on disk, of all images together
@@ -55,14 +58,21 @@ def one_time_point(
     report: Report = no_report,
     cancelled: Cancelled = never,
     turn: Turn = FRONT,
+    visit: Visit | None = None,
 ) -> TimePoint:
     """One time point of a 4D image; `index` is from 0, None for the series' default.
 
+    Args:
+        visit: the door to go through, for the fetch and then for the cut; None for none.
+
     Raises:
+        OverBudget: the door refused.
         CaseNotFound, ModalityAbsent, HubError, FetchCancelled, DiskFull: as the source's fetch does.
         BadVolume: no such time point, or the image is damaged.
     """
-    fetched = source.fetch(case_id, [modality], report, cancelled, turn)
+    here = visit is None or modality in source.cached(case_id)
+    known = None if here else source.case(case_id, cancelled)
+    fetched = fetch(visit, source, case_id, [modality], report, cancelled, turn, known)
     if modality not in fetched.files:
         raise absent(case_id, modality)
     whole = fetched.files[modality]
@@ -78,15 +88,26 @@ def one_time_point(
                 raise FetchCancelled("stopped while taking out a time point", hint="choose it again to go on")
             report(Progress(what, done, total))
 
-        if not time_point_path(chosen, folder).is_file():
-            cache.make_room(int(_SPARE * (header.vox_offset + header.volume_bytes)))
-        path = time_point(whole.path, chosen, folder, tick)
+        cut = time_point_path(chosen, folder).is_file()
+        with nullcontext() if cut else _door(visit, source, case_id, header, cancelled):
+            if not cut:
+                cache.make_room(int(_SPARE * (header.vox_offset + header.volume_bytes)))
+            path = time_point(whole.path, chosen, folder, tick)
     with cache.lease([path]):
         with suppress(OSError):
             os.utime(path)  # used now
         file = _digested(path)
         prune(cache.root / DERIVED, keep=path)
     return TimePoint(file, series, chosen)
+
+
+def _door(
+    visit: Visit | None, source: Source, case_id: str, header: Header, cancelled: Cancelled
+) -> AbstractContextManager[None]:
+    if visit is None:
+        return nullcontext()
+    word = recorded_case(visit.guard.settings, case_id, source.spec)
+    return visit.enter(cut_step(header.vox_offset + header.volume_bytes, word), "decode", cancelled)
 
 
 def prune(folder: Path, keep: Path, most: int = MOST_KEPT) -> int:

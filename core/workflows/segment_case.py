@@ -21,28 +21,28 @@ import numpy as np
 
 from core.errors import BadInput, BadVolume, JobCancelled, ModalityAbsent, WorkerDied
 from core.evaluation.records import CaseScore, ScoreJob
+from core.evaluation.score import score_files
 from core.imaging import stored
 from core.imaging.nifti import read_header
 from core.imaging.stream import make_folder
-from core.resources import budget
 from core.resources.child import ChildEnd, child_env, run_child
 from core.resources.cost import engine_step, score_step
 from core.resources.guard import Guard, OnWaiting, Worker, own_guard
-from core.resources.phases import case_word
-from core.resources.probe import take_reading
 from core.segmentation.engine import EngineInfo
 from core.segmentation.job import Job
 from core.segmentation.results import JobResult
 from core.segmentation.runner import error_of, run_job
-from core.settings import DEFAULT_SOURCE, Settings
+from core.settings import Settings
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Report, Source, never, no_report
 from core.sources.verified import VerifiedFiles
+from core.workflows.guarded import Visit
+from core.workflows.guarded import fetch as fetch_guarded
+from core.workflows.guarded import recorded_case as recorded_case
 
 OnPhase = Callable[[str, float], None]
 ROOT = Path(__file__).resolve().parents[2]
 SCORER = (sys.executable, "-P", "-m", "core.evaluation.score")
 SCORE_TIMEOUT_S = 300.0
-PUBLIC = ("sample", DEFAULT_SOURCE)  # sources whose case ids may stand in the record; others may be somebody's own
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,20 @@ def fetch_inputs(
     extra: Sequence[str] = (),
     report: Report = no_report,
     cancelled: Cancelled = never,
+    visit: Visit | None = None,
 ) -> Fetched:
     """Fetch what the engine needs, what it can use, and `extra` (the truth, for the screen).
 
+    Args:
+        visit: the door to go through; None for none.
+
     Raises:
+        OverBudget: the door refused.
         ModalityAbsent: the case lacks an image that the engine cannot do without.
         HubError, CaseNotFound, FetchCancelled: as the source does.
     """
-    fetched = source.fetch(case_id, [*engine.inputs, *engine.optional, *extra], report, cancelled)
+    names = [*engine.inputs, *engine.optional, *extra]
+    fetched = fetch_guarded(visit, source, case_id, names, report, cancelled)
     missing = [name.upper() for name in engine.inputs if name not in fetched.files]
     if missing:
         raise ModalityAbsent(
@@ -96,18 +102,6 @@ def given_inputs(engine: EngineInfo, paths: Mapping[str, Path]) -> dict[str, Loc
 def voxels_of(path: Path) -> int:
     """Voxels of one 3D image, from its header alone."""
     return math.prod(read_header(path).shape[:3])
-
-
-def admit(settings: Settings, what: str, predicted_mb: float) -> budget.Decision:
-    """Check a step against the container's RAM as it is now.
-
-    Raises:
-        OverBudget: it does not fit.
-    """
-    memory = take_reading(settings).memory
-    decision = budget.decide(predicted_mb, memory.used_mb, memory.limit_mb)
-    budget.require(what, decision)
-    return decision
 
 
 def segment(
@@ -158,12 +152,6 @@ def segment(
     return done
 
 
-def recorded_case(settings: Settings, case_id: str | None, source: str | None) -> str:
-    """The case as the record may name it: ids of public cohorts as they are, others as a word that hides them."""
-    public = source is not None and source.partition("@")[0] in PUBLIC
-    return "" if case_id is None else case_word(case_id, settings.state_dir, public=public)
-
-
 def _guarded(settings: Settings, guard: Guard | None) -> AbstractContextManager[Guard]:
     return own_guard(settings) if guard is None else nullcontext(guard)
 
@@ -208,6 +196,19 @@ def score(
             raise WorkerDied(died, hint="try again; see Resources for the RAM")
         worker.used(end.peak_rss_mb)
     return Scored(CaseScore.from_json(last["result"]), overlap)
+
+
+def score_here(settings: Settings, prediction: Path, truth: Path) -> CaseScore:
+    """Compare two masks in this process, for a command: behind a door of its own, without a label map.
+
+    Raises:
+        GridMismatch, BadVolume, OverBudget: as `score`.
+    """
+    foreground = foreground_of((prediction, truth))
+    if foreground is None:
+        return score_files(prediction, truth)  # which says which of them cannot be read, and why
+    with own_guard(settings) as guard, guard.enter(score_step(voxels_of(prediction), foreground), "score"):
+        return score_files(prediction, truth)
 
 
 def foreground_of(masks: Iterable[Path]) -> int | None:

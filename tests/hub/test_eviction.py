@@ -51,6 +51,7 @@ def test_a_plan_makes_enough_room_or_removes_nothing(
     if found.verdict == "never":  # not even if everybody let go
         assert need > room + sum(e.bytes for e in entries)
         assert ("may hold" if found.holds else "disk is full") in str(refusal(found))
+        assert "cache is empty" not in str(refusal(found))
     if found.verdict == "busy":
         assert room + sum(e.bytes for e in free) < need <= room + sum(e.bytes for e in entries)
         assert "in use" in str(refusal(found))

@@ -137,10 +137,20 @@ def test_what_does_not_fit_beside_what_is_open_trims_first() -> None:
 
 def test_a_closed_door_opens_again() -> None:
     door = Admission(lambda: ROOM)
+    with visitors(Visitor(door, HEAVY, "a")):
+        door.hold("RAM is short", "ram")
+        with visitors(Visitor(door, LIGHT)) as (one,):
+            assert one.told == [(1, "RAM is short")] and not one.inside.is_set()
+            door.resume("ram")
+            until(one.inside.is_set)
+
+
+def test_nobody_waits_at_a_closed_door_for_ever() -> None:
+    """RAM between two thresholds, or a full disk and a step that writes nothing: nothing runs that could change it."""
+    door = Admission(lambda: ROOM)
     door.hold("RAM is short", "ram")
+    door.hold("the disk is nearly full", "disk")
     with visitors(Visitor(door, LIGHT)) as (one,):
-        assert one.told == [(1, "RAM is short")] and not one.inside.is_set()
-        door.resume("ram")
         until(one.inside.is_set)
 
 

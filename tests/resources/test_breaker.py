@@ -15,6 +15,7 @@ from core.errors import JobCancelled, Quarantined, WorkerDied
 from core.resources.breaker import Breaker
 from core.resources.record import read_record
 from core.resources.recorder import Recorder
+from core.resources.runs import RunLog, judge
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +29,7 @@ class Clock:
 
 
 def breaker(folder: Path, clock: Clock | None = None) -> Breaker:
-    return Breaker(Recorder(folder, patience_s=30.0), clock or Clock(), patience_s=30.0)
+    return Breaker(Recorder(folder, patience_s=30.0), ticks=clock or Clock(), patience_s=30.0)
 
 
 def die(one: Breaker, case: str = "sub-1", automatic: bool = False) -> None:
@@ -138,3 +139,36 @@ def test_the_seeds_loop_ends(tmp_path: Path) -> None:
     assert json.loads(life.stdout)["usable"]
     assert 'decode" of case sub-1' in json.loads(life.stdout)["why"]
     assert told(tmp_path) == ["safe mode entered"]
+
+
+def test_a_clean_stop_in_safe_mode_does_not_reset_the_streak(tmp_path: Path) -> None:
+    one = breaker(tmp_path)
+    die(one)
+    die(one)
+    log = RunLog(tmp_path)
+    log.end(log.start(), judge(0), 0)
+    with one.step("fetch", case="sub-2"):  # nor does another step that goes well
+        pass
+    next_life = breaker(tmp_path)
+    assert next_life.state().quarantined == (("engine", "sub-1"),)
+    with pytest.raises(Quarantined):
+        next_life.require("engine", "sub-1")
+
+
+def test_another_process_that_dies_again_starts_the_ten_minutes_anew(tmp_path: Path) -> None:
+    clock = Clock()
+    supervisor, app = breaker(tmp_path, clock), breaker(tmp_path)
+    die(app)
+    die(app)
+    supervisor.tick()
+    clock.now += 599.0
+    supervisor.tick()
+    assert supervisor.state().active
+    app.note_end("engine", "sub-2", "killed")
+    clock.now += 2.0
+    supervisor.tick()
+    assert supervisor.state().active
+    clock.now += 601.0
+    supervisor.tick()
+    assert not supervisor.state().active
+    assert supervisor.state().quarantined == (("engine", "sub-1"), ("engine", "sub-2"))

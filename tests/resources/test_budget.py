@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,25 @@ def test_a_damaged_file_teaches_nothing_strange(tmp_path_factory: pytest.TempPat
 def test_strange_rows_are_skipped(tmp_path: Path, row: str) -> None:
     (tmp_path / FILE).write_text(row)
     assert read_entries(tmp_path / FILE) == {}
+
+
+def test_whatever_stands_in_the_files_place_costs_little(tmp_path: Path) -> None:
+    path, row = tmp_path / FILE, b'{"kind": "a", "predicted_mb": 100, "used_mb": 90}\n'
+    with path.open("wb") as file:
+        file.truncate(20_000_000_000)  # more than there is RAM
+        file.seek(0, os.SEEK_END)
+        file.write(b"\n" + row)
+    assert [entry.used_mb for entry in read_entries(path)["a"]] == [90]
+    path.unlink()
+    os.mkfifo(path)
+    assert read_entries(path) == {}
+
+
+def test_no_kind_pushes_another_out_of_the_file(tmp_path: Path) -> None:
+    ledger = Ledger(tmp_path)
+    for number in range(1200):
+        ledger.note(f"a rather long kind of step, number {number % 12}", 100, 90)
+    assert set(Ledger(tmp_path).factors()) == set(ledger.factors()) and len(ledger.factors()) == 12
 
 
 def test_the_file_is_bounded_and_a_folder_that_cannot_be_written_costs_nothing(tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ def run(
 
 def gone(pid: int) -> bool:
     """Whether a process that is not our child has ended; a kill takes a moment to arrive."""
-    for _ in range(200):
+    for _ in range(3000):
         try:
             state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
         except (FileNotFoundError, ProcessLookupError):
@@ -136,15 +136,15 @@ def test_a_program_that_is_not_there_is_an_oserror() -> None:
 
 
 def test_the_peak_is_the_childs_own_and_not_its_parents() -> None:
-    ballast = bytearray(os.urandom(1 << 20) * 300)  # a large parent, as a dashboard with open images is
+    ballast = bytearray(os.urandom(1 << 20) * 150)  # a large parent, as a dashboard with open images is
     end, lines = run(
         "import json, time\n"
         "held = bytearray(b'x' * 60_000_000)\n"
         "print(json.dumps({'n': len(held)}), flush=True); time.sleep(0.3)"
     )
-    assert lines and len(ballast) > 3e8
+    assert lines and len(ballast) > 1.5e8
     if Path("/proc/self/status").exists():
-        assert 60 < end.peak_rss_mb < 200 < peak_rss_mb()
+        assert 60 < end.peak_rss_mb < 150 < peak_rss_mb()
 
 
 def test_the_childs_environment_has_few_threads_and_no_token(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from core.resources.disk import (
     TIERS,
     FileSystem,
     Usage,
+    at_least,
     decide_disk,
     disk_usage,
     measure_usage,
@@ -140,6 +142,13 @@ def test_nested_roots_count_once(tmp_path: Path) -> None:
     rest, _ = disk_usage(roots, FOREVER, set(), skip=frozenset({str(mine.cache_dir)}))
     assert inside >= 50_000
     assert rest < 20_000
+
+
+def test_half_a_walk_does_not_say_that_files_have_gone() -> None:
+    whole, half = Usage(40 * GB, GB), Usage(5 * GB, GB, complete=False)
+    assert at_least(half, whole) == replace(whole, complete=False)
+    assert at_least(half, None) == half and at_least(whole, half) == whole
+    assert at_least(Usage(5 * GB, GB), whole).used_bytes == 5 * GB
 
 
 def test_missing_folders_are_empty(tmp_path: Path) -> None:

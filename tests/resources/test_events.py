@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.resources import events
@@ -37,6 +37,7 @@ def test_round_trip(tmp_path: Path) -> None:
     assert read_lines(tmp_path) == (tuple(told), 0)
 
 
+@settings(max_examples=60)
 @given(cut=st.integers(0, 400), place=st.integers(0, 200), bit=st.integers(0, 7))
 def test_a_torn_or_flipped_line_is_no_event(cut: int, place: int, bit: int) -> None:
     line = encode(EVENT)
@@ -47,11 +48,13 @@ def test_a_torn_or_flipped_line_is_no_event(cut: int, place: int, bit: int) -> N
     assert decode(bytes(flipped)) is None
 
 
+@settings(max_examples=40)
 @given(body=st.binary(max_size=60))
 def test_strange_lines_never_raise(body: bytes) -> None:
     assert decode(body) is None
 
 
+@settings(max_examples=30)
 @given(
     body=st.dictionaries(st.sampled_from(["event", "run", "at", "role", "pid", "born", "n", "facts"]), st.integers())
 )
@@ -109,7 +112,7 @@ def test_a_slow_bucket_gives_the_newest_in_time(tmp_path: Path) -> None:
     for number in range(5):
         put_file(tmp_path, replace(EVENT, at=1e9 + number, number=number))
     ticks = iter(range(100))
-    found, _ = read_files(tmp_path, limit_s=2.5, ticks=lambda: float(next(ticks)))
+    found, _ = read_files(tmp_path, limit_s=25.0, ticks=lambda: 10.0 * next(ticks))
     assert [event.number for event in found] == [3, 4]
     assert read_files(tmp_path / "none") == ((), 0)
 

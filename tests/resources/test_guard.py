@@ -71,7 +71,7 @@ def test_a_worker_that_was_killed_counts_towards_safe_mode(guard: Guard) -> None
         with pytest.raises(WorkerDied), guard.enter(STEP, "engine") as worker:
             error = worker.ended(run(worker, "import os; os.kill(os.getpid(), 9)"))
             raise error or WorkerDied("it was killed", hint="try again")
-    found = safemode.safe_mode(state, None, 1e12)
+    found = safemode.safe_mode(state, None)
     assert found.quarantined == (("engine", "case-1"),)
     assert found.active
 
@@ -82,7 +82,7 @@ def test_a_success_ends_the_quarantine(guard: Guard) -> None:
         safemode.note_end(state, None, "engine", "case-1", "killed", 1.0 + number)
     with guard.enter(STEP, "engine") as worker:
         worker.ended(run(worker, "pass"))
-    assert safemode.safe_mode(state, None, 1e12).quarantined == ()
+    assert safemode.safe_mode(state, None).quarantined == ()
 
 
 def test_a_command_does_not_count(guard: Guard) -> None:
@@ -135,17 +135,19 @@ def test_who_waits_is_told_its_place_and_what_is_missing(guard: Guard) -> None:
         other.start()
         assert seen.wait(60)
     other.join(60)
-    assert heard[0].startswith("1st in line: needs 0.")
+    assert heard[0].startswith("you are 1st in line: needs 0.")
     assert heard[0].endswith("is free")
     assert heard[-1] == ""
 
 
 def test_a_command_has_a_guard_of_its_own(tmp_path: Path) -> None:
     settings = Settings(cache_dir=tmp_path / "cache", state_dir=tmp_path / "state", memory_limit="100M")
+    before = set(threading.enumerate())
     with own_guard(settings) as guard, pytest.raises(OverBudget), guard.enter(STEP, "engine"):
         pass
     assert "refused" in [event.event for event in read_record(settings.state_dir).events]
-    assert not [thread for thread in threading.enumerate() if thread.name == "watchdog" and thread.is_alive()]
+    left = set(threading.enumerate()) - before
+    assert not [thread for thread in left if thread.name == "watchdog" and thread.is_alive()]
 
 
 def test_ordinals() -> None:

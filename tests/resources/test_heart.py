@@ -18,8 +18,13 @@ import psutil
 import pytest
 
 from core.resources.beats import COUNT, TURNS, Beat, open_beats, pack_beat
+from core.resources.breaker import Breaker
+from core.resources.disk import Usage
+from core.resources.heart import Heart
+from core.resources.light import LightMemory
 from core.resources.record import read_record
-from core.resources.recorder import FOLDER
+from core.resources.recorder import FOLDER, Recorder
+from core.settings import Settings
 from tests.resources.test_supervisor import ROOT, free_port, until_ready
 
 SERVE = """
@@ -117,3 +122,25 @@ def test_it_imports_nothing_heavy() -> None:
     code = "import sys, core.cli, core.resources.supervisor; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert not HEAVY & set(loaded.stdout.split())
+
+
+def test_a_system_that_refuses_does_not_stop_it(tmp_path: Path) -> None:
+    """The container cannot be read for a while: no beat for so long, and no end of the supervisor."""
+    (tmp_path / "cg").mkdir()
+    settings = Settings(cgroup_root=tmp_path / "cg", state_dir=tmp_path / "state", cache_dir=tmp_path)
+    with Recorder(settings.state_dir, role="supervisor") as recorder:
+        heart = Heart(settings, recorder, Breaker(recorder), period_s=0.01, measure=refused)
+        heart._memory = refused  # type: ignore[assignment]
+        heart.start()
+        assert heart.oom_kills is None
+        heart._memory = LightMemory(settings)
+        for _ in range(6000):
+            if heart.health()[1]["memory_percent"] is not None:
+                break
+            time.sleep(0.01)
+        heart.stop()
+        assert heart.health()[1]["memory_percent"] is not None
+
+
+def refused(*nobody: object) -> Usage:
+    raise OSError(24, "Too many open files")

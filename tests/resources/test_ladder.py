@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from hypothesis import given
+from collections import deque
+
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.resources import ladder
@@ -129,7 +131,7 @@ def test_noise_at_a_calm_level_never_kills(noise: list[float]) -> None:
     values = samples(*(500 + n for n in noise))
     state = State()
     for end in range(1, len(values) + 1):
-        left = time_to_limit(values[:end])
+        left = ladder.sure_time(values[:end])
         state, actions = decide(moment(end / 10, values[end - 1].used / 1e9, left=left), state)
         assert "kill" not in actions
 
@@ -142,7 +144,62 @@ def test_runaway_growth_is_stopped_before_the_limit(rate: float, noise: list[flo
     for number, share in enumerate([*noise, *[0.0] * 300]):
         used += step * (1 + share)
         seen.append(Sample(number * 0.02, int(used * MB), 1000 * MB))
-        state, actions = decide(moment(number * 0.02, used / 1000, left=time_to_limit(seen)), state)
+        state, actions = decide(moment(number * 0.02, used / 1000, left=ladder.sure_time(seen)), state)
         if {"kill", "drain"} & set(actions):
             break
     assert used - step * 1.3 < 950  # at most one look late
+
+
+def kills(values: list[float], every: float, limit_mb: float = 1000) -> list[int]:
+    """At which of these levels (fractions) a worker that has broken its promise would be killed."""
+    seen, state, out = deque[Sample](maxlen=64), State(), list[int]()
+    for number, value in enumerate(values):
+        seen.append(Sample(number * every, int(value * limit_mb * MB), int(limit_mb * MB)))
+        now = Moment(number * every, value, None, ladder.sure_time(seen), float("inf"), 1)
+        state, actions = decide(now, state)
+        out += [number] if {"kill", "drain"} & set(actions) else []
+        if value >= 1:
+            break
+    return out
+
+
+LOOKS = st.sampled_from([0.02, 0.1, 0.3])
+
+
+@settings(max_examples=40)
+@given(
+    level=st.floats(0.60, 0.845),
+    every=LOOKS,
+    noise=st.lists(st.floats(0, ladder.NOISE * 0.99), min_size=8, max_size=40),
+)
+def test_a_level_that_trembles_is_never_a_reason(level: float, every: float, noise: list[float]) -> None:
+    assert kills([level + one for one in noise], every) == []
+    assert kills([level + one for one in sorted(noise)], every) == []  # even if it looks like growth
+
+
+@settings(max_examples=40)
+@given(
+    start=st.floats(0.60, 0.80), rate=st.floats(0, 0.03), every=LOOKS,
+    noise=st.lists(st.floats(0, 0.01), min_size=60, max_size=60),
+)  # fmt: skip
+def test_slow_growth_is_never_a_reason_below_the_kill_level(
+    start: float, rate: float, every: float, noise: list[float]
+) -> None:
+    values = [start + rate * every * number + one for number, one in enumerate(noise)]
+    assert kills([value for value in values if value < 0.88], every) == []
+
+
+@settings(max_examples=40)
+@given(low=st.floats(0.2, 0.7), high=st.floats(0.75, 0.87), teeth=st.integers(5, 12))
+def test_memory_taken_and_given_back_again_and_again_is_never_a_reason(low: float, high: float, teeth: int) -> None:
+    """However fast it is taken: from the second time on it goes nowhere new."""
+    tooth = [low + (high - low) * number / (teeth - 1) for number in range(teeth)]
+    assert all(number < teeth for number in kills(tooth * 5, 0.02))
+
+
+@settings(max_examples=40)
+@given(rate=st.floats(0.35, 5.0), start=st.floats(0.3, 0.69))
+def test_who_races_to_the_limit_is_stopped_on_the_way(rate: float, start: float) -> None:
+    values = [start + rate * 0.02 * number for number in range(200)]
+    stopped = kills(values, 0.02)
+    assert stopped and values[stopped[0]] < 0.88 + rate * 0.02

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.resources.budget import CEILING, SAFETY, reserve_mb
-from core.resources.disk import DiskReading
+from core.resources.disk import FILE_SYSTEM, DiskReading
 from core.resources.line import PATIENCE, Entry, Room, in_order, never_fits, next_in_line, not_now, room_of
 from core.resources.memory import MemoryReading
 
@@ -45,8 +46,16 @@ def test_a_heavy_step_that_waits_for_its_lane_holds_nobody_back() -> None:
     assert next_in_line([patient, entry(2, "c")], [entry(0, heavy=True)], ROOM) == entry(2, "c")
 
 
-def test_nothing_begins_while_it_is_held() -> None:
-    assert next_in_line([entry(0)], [], replace(ROOM, held="RAM is short")) is None
+def test_nothing_begins_beside_running_work_while_it_is_held() -> None:
+    short = replace(ROOM, held="RAM is short")
+    assert next_in_line([entry(1)], [entry(0)], short) is None
+    assert next_in_line([entry(1)], [], short) == entry(1)  # nothing would ever open the door: the sums decide
+
+
+def test_a_full_disk_holds_only_who_writes() -> None:
+    full, writes = replace(ROOM, held_writing="the disk is full"), Entry(1, "a", 10, 5, False)
+    assert next_in_line([writes, entry(2)], [entry(0)], full) == entry(2)
+    assert next_in_line([writes], [], full) == writes
 
 
 def test_what_a_running_step_uses_already_is_counted_once() -> None:
@@ -59,7 +68,20 @@ def test_what_a_running_step_uses_already_is_counted_once() -> None:
 def test_room_of_two_readings() -> None:
     memory = MemoryReading(4_000_000_000, "cgroup v2", 200_000_000, None, None, None)
     disk = DiskReading(50_000_000_000, "tier t4-small", 1, 0, 50_000_000_000)
-    assert room_of(memory, disk) == ROOM
+    assert room_of(memory, disk) == replace(ROOM, disk_scale_mb=50_000)
+
+
+def test_a_large_disk_of_ones_own_refuses_nothing_while_many_gb_are_free() -> None:
+    memory = MemoryReading(4_000_000_000, "host", 200_000_000, None, None, None)
+    disk = DiskReading(10**12, FILE_SYSTEM, 9 * 10**11, 1, 10**11)  # 90 % full
+    assert disk.fraction == pytest.approx(0.9) and disk.danger == 0.0 and disk.excess_bytes == 0
+    fetch = Entry(0, "a", 40, 5_000, False)
+    assert next_in_line([fetch], [], room_of(memory, disk)) == fetch
+    low = replace(disk, free_bytes=6 * 10**9)
+    assert low.danger == pytest.approx(0.88) and low.excess_bytes == 9 * 10**9
+    assert next_in_line([fetch], [], room_of(memory, low)) is None
+    tier = replace(low, limit_bytes=50 * 10**9, limit_source="tier t4-small")
+    assert tier.danger == tier.fraction == pytest.approx(0.88)
 
 
 def test_never_and_not_now() -> None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -58,9 +60,31 @@ def test_memory_variable_and_setting() -> None:
     assert decide_memory((group(GIB),), HOST, GIB, GIB).limit_source == "cgroup v2"
 
 
-def test_unreadable_use_falls_back_to_the_host() -> None:
-    reading = decide_memory((group(GIB, None),), HOST, None, None)
-    assert (reading.limit_bytes, reading.used_bytes) == (GIB, 2 * GIB)
+@pytest.mark.parametrize(("groups", "variable"), [((group(GIB, None),), None), ((), GIB), ((group(None, None),), GIB)])
+def test_where_no_group_tells_the_use_it_is_what_our_processes_hold(
+    groups: tuple[Group, ...], variable: int | None
+) -> None:
+    """Never the host's: what others use there is not charged to us, and could be far more than our limit."""
+    busy = HostMemory(64 * GIB, 40 * GIB, None)
+    reading = decide_memory(groups, busy, variable, None, lambda: 300 * MIB)
+    assert (reading.limit_bytes, reading.used_bytes) == (GIB, 300 * MIB)
+    assert 10 * MIB < decide_memory(groups, busy, variable, None).used_bytes < 4 * GIB
+
+
+def test_a_fuller_group_further_out_counts() -> None:
+    """A pod of 2 GiB whose other container has taken 1.9 GiB kills us long before our own limit does."""
+    pod, ours = group(2 * GIB, 1900 * MIB, together=True), group(GIB, 300 * MIB)
+    reading = decide_memory((ours, pod), HOST, None, None)
+    assert (reading.limit_bytes, reading.used_bytes, reading.oom_group) == (2 * GIB, 1900 * MIB, True)
+    calm = decide_memory((ours, group(2 * GIB, 400 * MIB)), HOST, None, None)
+    assert (calm.limit_bytes, calm.used_bytes) == (GIB, 300 * MIB)
+
+
+def test_kills_are_counted_in_our_own_group() -> None:
+    """v1 counts them in the victim's group alone, v2 in every group above it, with other people's."""
+    ours, outer = replace(group(GIB), version="v1", oom_kills=2), replace(group(GIB), version="v1", oom_kills=0)
+    assert decide_memory((ours, outer), HOST, None, None).oom_kills == 2
+    assert decide_memory((group(None), replace(outer, oom_kills=9)), HOST, None, None).oom_kills == 0
 
 
 sizes = st.one_of(st.none(), st.integers(1, 1 << 50))
@@ -96,7 +120,7 @@ def test_host_without_meminfo(tmp_path: Path) -> None:
 @contextmanager
 def real_group(limit: int) -> Iterator[Path]:
     """A group of the kernel's own, gone afterwards; skips where we may not make one."""
-    name = "strokescope-test"
+    name = f"strokescope-test-{uuid.uuid4().hex[:12]}"
     for base, file in (
         (Path("/sys/fs/cgroup"), "memory.max"),
         (Path("/sys/fs/cgroup/memory"), "memory.limit_in_bytes"),

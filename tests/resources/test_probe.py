@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,7 +15,7 @@ import pytest
 
 from core.resources.disk import Usage
 from core.resources.gpu import Gpu, parse_gpus, read_gpus
-from core.resources.probe import Sampler, take_reading
+from core.resources.probe import Reading, Sampler, take_reading
 from core.resources.processes import read_processes, role_of, tree_root
 from core.resources.reading import with_loads
 from core.settings import Settings
@@ -76,6 +78,7 @@ def test_a_pid_used_again_has_no_load(tmp_path: Path) -> None:
         (["python", "-m", "core", "cases"], "command"),
         (["python", "-m", "streamlit", "run", "Home.py"], "app"),
         (["/x/python", "/x/bin/streamlit", "run", "Home.py"], "app"),
+        (["/x/python", "/x/bin/uvicorn", "Home:app"], "app"),
         (["python", "-m", "core.segmentation.worker", "/secret/patient.json"], "worker"),
         (["/usr/bin/other", "/secret/patient"], "other"),
         (["python", "-m"], "python"),
@@ -160,3 +163,62 @@ def test_importing_brings_no_heavy_library() -> None:
     code = f"import sys, {', '.join(f'core.resources.{name}' for name in names)}; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
     assert not {"streamlit", "torch", "numpy", "nibabel", "huggingface_hub"} & set(loaded)
+
+
+def test_a_system_that_refuses_costs_the_readings_of_that_while(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """No file handle is left, then some are: the sampler goes on, and each change is told once."""
+    settings, proc_root = container(tmp_path)
+    refuse, measured = threading.Event(), threading.Event()
+
+    def doing() -> dict[int, str]:
+        if refuse.is_set():
+            raise OSError(24, "Too many open files")
+        return {}
+
+    def measure(_: Settings) -> Usage:
+        measured.set()
+        raise PermissionError(13, "no")
+
+    one = Sampler(settings, period_s=0.01, proc_root=proc_root, measure=measure, gpus=lambda: (), doing=doing)
+    told = logging.getLogger("strokescope.resources")
+    told.addHandler(caplog.handler)
+    caplog.set_level(logging.INFO, told.name)
+    refuse.set()
+    one.start()
+    try:
+        until(lambda: "reading the container is not possible" in caplog.text)
+        assert one.snapshot() == ()
+        refuse.clear()
+        until(lambda: len(one.snapshot()) > 3)
+        assert measured.wait(60)
+    finally:
+        one.stop()
+        told.removeHandler(caplog.handler)
+    said = {id(record): record.getMessage() for record in caplog.records}  # by way of the root it may come twice
+    heard = [text for text in said.values() if text.startswith("reading the container")]
+    assert heard[0] == "reading the container is not possible for now (EMFILE)"
+    assert len(heard) == 2
+
+
+def test_observers_hear_of_every_reading(tmp_path: Path) -> None:
+    heard: list[Reading] = []
+    one = sampler(tmp_path)
+    one.observe(heard.append)
+    taken = [one.sample() for _ in range(3)]
+    assert heard == taken
+
+
+def test_what_processes_do(tmp_path: Path) -> None:
+    one = sampler(tmp_path)
+    one.describe(lambda: {os.getpid(): "engine"})
+    assert one.sample().processes[0].doing == "engine"
+
+
+def until(seen: Callable[[], bool]) -> None:
+    for _ in range(6000):
+        if seen():
+            return
+        threading.Event().wait(0.01)
+    raise AssertionError("never")

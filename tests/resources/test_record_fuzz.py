@@ -15,6 +15,7 @@ from core.resources.recorder import Recorder
 from core.resources.runs import RunLog, history, judge, previous_run
 from tests.stress.campaign import play, sizes
 
+RIGHT = {"out of memory": {"out of memory", "killed", "unknown"}}  # without its count a SIGKILL is one from anywhere
 CODES = {-9: "out of memory", -11: "native crash", 1: "crash", 0: "clean stop", 143: "clean stop"}
 
 
@@ -62,7 +63,7 @@ def damage(content: bytes, random: Random) -> bytes:
     return bytes(data)
 
 
-@sizes(sample=20, campaign=3000)
+@sizes(sample=8, campaign=3000)
 def test_damaged_files(tmp_path: Path, count: int) -> None:
     state, bucket = tmp_path / "state", tmp_path / "bucket"
     told = write_runs(state, bucket)
@@ -76,10 +77,11 @@ def test_damaged_files(tmp_path: Path, count: int) -> None:
             if content and random.random() < share:
                 path.write_bytes(damage(content, random))
         for verdict in (previous_run(state, gone, persist_dir=bucket), *history(state, gone, persist_dir=bucket)):
-            if verdict is not None and verdict.confidence == "confirmed":
-                assert verdict.class_ == told[verdict.run]
+            if verdict is not None:
+                assert verdict.class_ in RIGHT.get(told[verdict.run], {told[verdict.run], "unknown"})
+                assert verdict.phase is None  # every step had ended
             fates.add("none" if verdict is None else verdict.confidence)
-        assert isinstance(safemode.safe_mode(state, bucket, 300.0).active, bool)
+        assert isinstance(safemode.safe_mode(state, bucket).active, bool)
         for path, content in files.items():
             path.write_bytes(content)
 
@@ -94,7 +96,7 @@ def test_a_folder_in_the_place_of_a_file(tmp_path: Path, name: str) -> None:
         recorder.note("phase begin")
         recorder.beat(Vitals())
     assert isinstance(read_record(tmp_path), Record)
-    assert safemode.safe_mode(tmp_path, None, 0.0) == safemode.OFF
+    assert safemode.safe_mode(tmp_path) == safemode.OFF
 
 
 def test_a_heartbeat_makes_up_for_a_lost_line(tmp_path: Path) -> None:

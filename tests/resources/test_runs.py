@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from core.resources.beats import Vitals
+from core.resources.beats import Beat, Vitals, open_beats, pack_beat
 from core.resources.events import FILE as LINES
+from core.resources.events import Event, append
 from core.resources.record import EARLIER, read_record
 from core.resources.recorder import FOLDER, Recorder
 from core.resources.runs import HISTORY, Ending, RunLog, history, is_alive, judge, previous_run
@@ -144,6 +145,20 @@ def test_a_reused_process_number_is_another_process() -> None:
     assert not is_alive(2**22 + 5, None)
 
 
+def test_who_holds_its_heartbeat_lives_whatever_the_clock_says(tmp_path: Path) -> None:
+    """After a clock was set every process seems to be born at another time than it wrote down."""
+    begun = Event("run start", "a" * 12, 5e8, "app", os.getpid(), 5e8, 1)
+    append(tmp_path / FOLDER, [begun])
+    held = open_beats(tmp_path / FOLDER, "app")
+    held.write(pack_beat(Beat(5e8, begun.run, "app", os.getpid(), 5e8)))
+    assert previous_run(tmp_path) is None
+    assert RunLog(tmp_path).settle() == ()
+    held.close()
+    found = previous_run(tmp_path)
+    assert found is not None
+    assert found.class_ == "unknown"
+
+
 def test_an_unwritable_folder_costs_the_record_only(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("not a folder")
     log = RunLog(tmp_path / "file" / "state")
@@ -194,7 +209,7 @@ records = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=40)
+@settings(max_examples=15)
 @given(lines=st.lists(st.one_of(st.binary(max_size=40), records.map(lambda r: json.dumps(r).encode())), max_size=6))
 def test_strange_records_never_raise(tmp_path_factory: pytest.TempPathFactory, lines: list[bytes]) -> None:
     folder = tmp_path_factory.mktemp("state")

@@ -6,13 +6,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.resources import safemode
 from core.resources.events import Event
 from core.resources.recorder import FOLDER
-from core.resources.safemode import DONE, END, FILE, HEALTHY, LEFT, OFF, decide, entry_of, is_healthy
+from core.resources.safemode import DONE, END, FILE, HEALTHY, LEFT, OFF, decide, entry_of, is_done, newest_end, pending
 from core.resources.slots import SLOT
 from tests.resources.test_slots import fill
 from tests.resources.test_slots import small_disk as small_disk
@@ -65,13 +65,21 @@ def test_health_ends_safe_mode_but_not_the_quarantine() -> None:
     assert decide([*healthy, entry_of(DONE, 800.0, phase="engine", case="sub-1")]).allows("engine", "sub-1")
 
 
-def test_what_healthy_running_is() -> None:
+def test_what_waits_for_health() -> None:
     ends = [end(1000.0)]
-    assert not is_healthy([], 0.0, 10_000.0)  # there is nothing to clear
-    assert not is_healthy(ends, 0.0, 1599.0)
-    assert is_healthy(ends, 0.0, 1600.0)
-    assert not is_healthy(ends, 1500.0, 1600.0)  # a risky step was under way until then
-    assert not is_healthy([*ends, entry_of(HEALTHY, 1601.0)], 0.0, 9000.0)
+    assert not pending([])
+    assert pending(ends)
+    assert newest_end([*ends, entry_of(DONE, 1100.0)]) == ends[0]
+    assert not pending([*ends, entry_of(HEALTHY, 1601.0)])
+    assert not pending([*ends, entry_of(LEFT, 10.0)])  # under a clock that was set back
+
+
+def test_a_clock_that_was_set_back_neither_holds_it_nor_hides_it() -> None:
+    ends = [end(50_000.0), end(50_001.0)]
+    assert decide([*ends, entry_of(LEFT, 10.0)]) == OFF
+    assert not decide([*ends, entry_of(HEALTHY, 10.0)]).active
+    assert decide([end(50_000.0), end(10.0)]).active
+    assert decide([*ends, entry_of(DONE, 10.0, phase="engine", case="sub-1")]).quarantined == ()
 
 
 entries = st.lists(
@@ -86,6 +94,7 @@ entries = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(found=entries, later=entries)
 def test_properties(found: list[Event], later: list[Event]) -> None:
     state = decide(found)
@@ -100,28 +109,26 @@ def test_properties(found: list[Event], later: list[Event]) -> None:
 
 
 def test_kept_in_a_file_of_fixed_size(tmp_path: Path) -> None:
-    for number in range(70):
-        safemode.note_end(tmp_path, None, "engine", f"sub-{number}" + "x" * 300, "killed", 10_000.0 * number)
+    for first in range(0, 70, 35):
+        safemode.keep(tmp_path, [end(1e4 * n, case=f"sub-{n}" + "x" * 300) for n in range(first, first + 35)])
     assert (tmp_path / FOLDER / FILE).stat().st_size == safemode.COUNT * SLOT
     assert len(safemode.read_entries(tmp_path)) == safemode.COUNT
-    assert not safemode.safe_mode(tmp_path, None, 1e7).active
+    assert not safemode.safe_mode(tmp_path).active
     assert safemode.note_end(tmp_path, None, "engine", "é" * 100, "killed", 2e6).quarantined == ()
-    assert safemode.note_end(tmp_path, None, "engine", "é" * 100, "killed", 2e6 + 1).active
-    assert safemode.leave(tmp_path, None, 2e6 + 2) == OFF
+    state = safemode.note_end(tmp_path, None, "engine", "é" * 100, "killed", 2e6 + 1)
+    assert state.active
+    assert not state.allows("engine", "é" * 100)
+    safemode.keep(tmp_path, [entry_of(LEFT, 2e6 + 2)])
+    assert safemode.safe_mode(tmp_path) == OFF
 
 
-def test_done_is_written_only_where_it_says_something(tmp_path: Path) -> None:
-    safemode.note_done(tmp_path, None, "engine", "sub-1", 1.0)
-    assert safemode.read_entries(tmp_path) == ()
-    safemode.note_end(tmp_path, None, "engine", "sub-1", "killed", 2.0)
-    for at in (3.0, 4.0):
-        safemode.note_done(tmp_path, None, "engine", "sub-1", at)
-    assert [entry.event for entry in safemode.read_entries(tmp_path)] == [END, DONE]
-
-
-def test_health_is_written_once(tmp_path: Path) -> None:
-    safemode.note_end(tmp_path, None, "engine", "sub-1", "killed", 2.0)
-    assert [safemode.note_health(tmp_path, None, 0.0, now) for now in (600.0, 602.0, 700.0)] == [False, True, False]
+def test_success_says_something_only_where_ends_count() -> None:
+    assert is_done([], "engine", "sub-1")
+    assert not is_done([end(1.0)], "engine", "sub-1")
+    assert is_done([end(1.0)], "engine", "sub-2")
+    assert is_done([end(1.0), entry_of(DONE, 2.0, phase="engine", case="sub-1")], "engine", "sub-1")
+    assert is_done([end(1.0), entry_of(LEFT, 2.0)], "engine", "sub-1")
+    assert not is_done([end(1.0), entry_of(HEALTHY, 2.0)], "engine", "sub-1")
 
 
 def test_a_fresh_container_knows_from_the_persistent_folder(tmp_path: Path) -> None:
@@ -129,11 +136,11 @@ def test_a_fresh_container_knows_from_the_persistent_folder(tmp_path: Path) -> N
     for at in (1.0, 2.0):
         safemode.note_end(tmp_path / "one", bucket, "engine", "sub-1", "out of memory", at)
     fresh = tmp_path / "two"
-    assert safemode.safe_mode(fresh, bucket, 3.0).active
+    assert safemode.safe_mode(fresh, bucket).active
     safemode.prepare(fresh, bucket)
     safemode.prepare(fresh, bucket)
     assert len(safemode.read_entries(fresh)) == 2
-    assert safemode.safe_mode(fresh, None, 3.0).quarantined == (("engine", "sub-1"),)
+    assert safemode.safe_mode(fresh).quarantined == (("engine", "sub-1"),)
 
 
 def test_a_full_disk_cannot_keep_the_count_from_growing(small_disk: Path) -> None:

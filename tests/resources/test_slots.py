@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.resources.slots import PAYLOAD, SLOT, Slots, pack_slot, read_slots, unpack_slot
@@ -31,6 +31,7 @@ def test_one_writer_at_a_time_when_asked(tmp_path: Path) -> None:
     Slots(tmp_path / "f", 4, alone=True).close()
 
 
+@settings(max_examples=60)
 @given(number=st.integers(0, 2**64 - 1), payload=st.binary(max_size=PAYLOAD), place=st.integers(0, SLOT - 1))
 def test_a_flipped_byte_is_noticed(number: int, payload: bytes, place: int) -> None:
     slot = pack_slot(number, payload)
@@ -42,6 +43,7 @@ def test_a_flipped_byte_is_noticed(number: int, payload: bytes, place: int) -> N
         assert unpack_slot(bytes(damaged)) is None
 
 
+@settings(max_examples=30)
 @given(data=st.binary(max_size=3 * SLOT))
 def test_strange_files_never_raise(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("slots") / "f"

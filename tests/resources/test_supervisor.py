@@ -113,7 +113,7 @@ def test_a_dying_app_is_started_again_and_then_given_up(tmp_path: Path) -> None:
         process.communicate(timeout=30)
         assert process.returncode == 134
     assert [end.text("class") for end in ends(tmp_path)] == ["native crash"] * 3
-    state = safe_mode(tmp_path / "state", None, time.time())
+    state = safe_mode(tmp_path / "state")
     assert (state.active, state.reason) == (True, "3 abnormal ends within 15 minutes")
 
 
@@ -139,6 +139,28 @@ def test_no_orphan_when_the_supervisor_is_killed(tmp_path: Path) -> None:
     assert (found.class_, found.confidence) == ("unknown", "none")
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux' child subreaper")
+def test_workers_that_an_app_left_are_let_go() -> None:
+    """As the first process of a container it inherits them; they must not stay as zombies."""
+    code = """
+import ctypes, subprocess, sys, psutil
+from core.resources.supervisor import reap_orphans
+ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+leave = "import subprocess; print(subprocess.Popen(['sleep', '600'], stdout=subprocess.DEVNULL).pid)"
+orphan = psutil.Process(int(subprocess.run([sys.executable, "-c", leave], stdout=subprocess.PIPE, check=True).stdout))
+assert orphan.ppid() == psutil.Process().pid
+reap_orphans()
+assert orphan.is_running()
+orphan.kill()
+while orphan.status() != psutil.STATUS_ZOMBIE:
+    pass
+reap_orphans()
+assert psutil.Process().children() == []
+reap_orphans()
+"""
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=ROOT, timeout=60)
+
+
 def test_a_later_start_counts_what_nobody_saw(tmp_path: Path) -> None:
     """Everything died, twice, in the same step: the third start is in safe mode before the app begins."""
     state = tmp_path / "state"
@@ -150,7 +172,7 @@ def test_a_later_start_counts_what_nobody_saw(tmp_path: Path) -> None:
         process.communicate(timeout=60)
     found = [(end.run, end.text("class"), end.text("confidence")) for end in ends(tmp_path)]
     assert found[:2] == [("a" * 12, "out of memory", "probable"), ("b" * 12, "out of memory", "probable")]
-    assert safe_mode(state, None, time.time()).quarantined == (("engine", "sub-1"),)
+    assert safe_mode(state, None).quarantined == (("engine", "sub-1"),)
     entered = [event for event in read_record(state).events if event.event == "safe mode entered"]
     assert len(entered) == 1
 

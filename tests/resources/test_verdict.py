@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.resources.beats import Beat, Vitals
@@ -27,7 +29,7 @@ def ended(class_: str, at: float, rc: int | None = None, **facts: str | float | 
 
 def beat(at: float, ram: float = 0.3, disk: float = 0.2, errno: int | None = None) -> Beat:
     vitals = Vitals(ram_used=100 * ram, ram_limit=100.0, disk_used=100 * disk, disk_limit=100.0)
-    return Beat(at, RUN, "app", 7, 1.0, vitals, errno=errno)
+    return Beat(at, RUN, "supervisor", 6, 1.0, vitals, errno=errno)
 
 
 START = event("run start", 1.0)
@@ -36,7 +38,8 @@ STEP = event("phase begin", 5.0, phase="engine", case="sub-1", owner="visitor", 
 
 def verdict(*traces: Event | Beat, hub: str | None = None) -> Verdict:
     events = sorted((t for t in traces if isinstance(t, Event)), key=lambda t: t.at)
-    return judge(Record(tuple(events), tuple(t for t in traces if isinstance(t, Beat))), RUN, hub)
+    numbered = tuple(replace(one, number=number) for number, one in enumerate(events, 1))
+    return judge(Record(numbered, tuple(t for t in traces if isinstance(t, Beat))), RUN, hub)
 
 
 @pytest.mark.parametrize(
@@ -166,6 +169,7 @@ traces = st.lists(
 )
 
 
+@settings(max_examples=40)
 @given(found=traces)
 def test_without_a_survivor_nothing_is_confirmed(found: list[Event | Beat]) -> None:
     judged = verdict(START, *found)

@@ -21,7 +21,7 @@ from core.resources.child import ChildEnd
 from core.segmentation.job import Job
 from core.segmentation.results import JobResult
 from core.segmentation.runner import WORKER, died, error_of, run_job
-from core.segmentation.worker import NOTICE
+from core.segmentation.worker import NOTICE, work
 from tests.real_case import real_case
 from tests.segmentation.heads import SHAPE, dice, pair, sick, turned
 
@@ -57,6 +57,14 @@ def a_job(tmp_path: Path, inputs: dict[str, Path], **parameters: float) -> Job:
 def speaker(code: str) -> tuple[str, ...]:
     """A worker of our own making; the job file is its last argument."""
     return (sys.executable, "-I", "-c", "import json, os, signal, sys, time\n" + code)
+
+
+def earlier(job: Job) -> Job:
+    """The job, after a run of it that ended well."""
+    job.out_dir.mkdir()
+    for path in job.outputs:
+        path.write_bytes(f"an earlier {path.name}".encode())
+    return job
 
 
 def left(job: Job) -> list[Path]:
@@ -122,7 +130,7 @@ def test_the_mask_comes_back_on_the_inputs_own_grid(tmp_path: Path, kind: str) -
         else:
             write(path, data, affine, sform, qform)
         paths[name] = path
-    result = run_job(a_job(tmp_path, paths), ignore, never)
+    result = work(a_job(tmp_path, paths), ignore)  # what the worker does, without a process
     made, given = nib.Nifti1Image.from_filename(result.mask), nib.Nifti1Image.from_filename(paths["dwi"])
     assert made.shape == SHAPE and made.get_data_dtype() == np.uint8  # type: ignore[no-untyped-call]
     np.testing.assert_allclose(made.affine, given.affine, atol=1e-5)
@@ -146,13 +154,13 @@ def test_the_real_case_gives_emboli_on_the_left_and_little_else(tmp_path: Path) 
 def test_a_missing_input_is_the_engines_own_error(tmp_path: Path, inputs: dict[str, Path], names: list[str]) -> None:
     job = a_job(tmp_path, {name: inputs[name] for name in names})
     with pytest.raises(BadInput) as refused:
-        run_job(job, ignore, never)
+        work(job, ignore)
     assert refused.value.hint and left(job) == []
 
 
 def test_errors_keep_their_class_across_the_process(tmp_path: Path, inputs: dict[str, Path]) -> None:
     with pytest.raises(BadParameter, match="z_seed"):
-        run_job(a_job(tmp_path, inputs, z_seed=1000), ignore, never)
+        work(a_job(tmp_path, inputs, z_seed=1000), ignore)
     inputs["adc"].write_bytes(inputs["adc"].read_bytes()[:-2000])
     with pytest.raises(BadVolume) as refused:
         run_job(a_job(tmp_path, inputs), ignore, never)
@@ -167,7 +175,7 @@ def test_errors_keep_their_class_across_the_process(tmp_path: Path, inputs: dict
 def test_an_output_folder_that_cannot_be_made_is_said(tmp_path: Path, inputs: dict[str, Path]) -> None:
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(BadInput, match="output folder"):
-        run_job(a_job(tmp_path, inputs), ignore, never)
+        work(a_job(tmp_path, inputs), ignore)
     assert (tmp_path / "out").read_text() == "in the way"
 
 
@@ -199,8 +207,7 @@ def test_a_worker_that_is_killed_is_reported_with_its_phase(tmp_path: Path, inpu
 def test_files_of_an_earlier_run_survive_a_failure_before_anything_was_replaced(
     tmp_path: Path, inputs: dict[str, Path]
 ) -> None:
-    job = a_job(tmp_path, inputs)
-    run_job(job, ignore, never)
+    job = earlier(a_job(tmp_path, inputs))
     before = {path: path.read_bytes() for path in job.outputs}
     with pytest.raises(WorkerDied):
         run_job(job, ignore, never, command=speaker("os.kill(os.getpid(), 9)"))
@@ -208,8 +215,7 @@ def test_files_of_an_earlier_run_survive_a_failure_before_anything_was_replaced(
 
 
 def test_a_half_replaced_result_is_no_result(tmp_path: Path, inputs: dict[str, Path]) -> None:
-    job = a_job(tmp_path, inputs)
-    run_job(job, ignore, never)
+    job = earlier(a_job(tmp_path, inputs))
     code = f"open({str(job.mask_path)!r} + '.new', 'w').close(); os.replace({str(job.mask_path)!r} + '.new', "
     code += f"{str(job.mask_path)!r}); os.kill(os.getpid(), 9)"
     with pytest.raises(WorkerDied):

@@ -1,6 +1,13 @@
-"""Workers that take memory until somebody stops them, each in another way. Arguments: MB per second, a name."""
+"""Workers that take memory until somebody stops them, each in another way. Arguments: MB per second, a name.
+
+Two take none: "dies" is gone at once, "calm" does nothing and is done.
+"""
 
 from __future__ import annotations
+
+import subprocess
+import sysconfig
+from pathlib import Path
 
 _PACE = """
 import sys, time
@@ -30,4 +37,20 @@ EATERS = {
     + "while True: held.append(subprocess.Popen([sys.executable, '-I', '-c', code])); rest(40)",
     "torch": _PACE
     + "import torch\nbegan = time.monotonic(); held = []\nwhile True: held.append(torch.ones(4_000_000)); rest(16)",
+    "extension": _PACE
+    + "sys.path.insert(0, name); import eater\nbegan = time.monotonic()\nwhile True: eater.eat(64_000_000); rest(64)",
+    "dies": "import os; os.kill(os.getpid(), 9)",
+    "calm": "",
 }
+
+
+def build_extension(folder: Path) -> bool:
+    """Compile the C extension into the folder, whose name "extension" takes; False where no compiler is."""
+    include, suffix = sysconfig.get_paths()["include"], sysconfig.get_config_var("EXT_SUFFIX")
+    command = ("cc", "-O1", "-shared", "-fPIC", f"-I{include}", str(Path(__file__).with_name("eater.c")), "-o")
+    try:
+        return (
+            subprocess.run([*command, str(folder / f"eater{suffix}")], capture_output=True, check=False).returncode == 0
+        )
+    except OSError:
+        return False

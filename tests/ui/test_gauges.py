@@ -3,13 +3,25 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from core.ui.gauges import disk_gauge, gauge_html, memory_gauge, of_limit, size
-from tests.ui.readings import GB, GIB, disk, memory
+from core.resources.gpu import Gpu
+from core.resources.reading import Reading
+from core.ui.gauges import (
+    disk_gauge,
+    disk_to_limit_s,
+    gauge_html,
+    gpu_gauge,
+    memory_gauge,
+    of_limit,
+    size,
+    to_limit,
+)
+from tests.ui.readings import GB, GIB, disk, memory, reading
 
 
 def test_one_gib_is_shown_as_one_gib() -> None:
@@ -20,6 +32,12 @@ def test_one_gib_is_shown_as_one_gib() -> None:
 @pytest.mark.parametrize(("percent", "level"), [(69.9, "calm"), (70.0, "high"), (87.9, "high"), (88.0, "critical")])
 def test_memory_ladder(percent: float, level: str) -> None:
     assert memory_gauge(memory(used=int(percent * 1000), limit=100_000)).level == level
+
+
+def test_a_large_disk_of_ones_own_is_calm_while_many_gb_are_free() -> None:
+    gauge = disk_gauge(disk(used=900 * GB, limit=1000 * GB, source="file system"))
+    assert (gauge.percent, gauge.level) == ("90 %", "calm")
+    assert disk_gauge(disk(used=996 * GB, limit=1000 * GB, source="file system")).level == "critical"
 
 
 @pytest.mark.parametrize(("used", "level"), [(34, "calm"), (35, "high"), (44, "high"), (45, "critical")])
@@ -75,3 +93,40 @@ def test_a_size_reads_back(count: float, binary: bool) -> None:
     step = 1024.0 if binary else 1000.0
     value = float(match[1]) * step ** (1 + "KMGT".index(match[2].upper()))
     assert value == pytest.approx(count, rel=0.006, abs=6.0)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"), [(None, "–"), (12.4, "12 s"), (119.0, "119 s"), (600.0, "10 min"), (3601.0, "–")]
+)
+def test_time_to_limit(seconds: float | None, told: str) -> None:
+    assert to_limit(seconds) == f"time to limit: {told}"
+    assert f"time to limit: {told}" in gauge_html(memory_gauge(memory()), details=True, below=to_limit(seconds))
+
+
+def grown(*used: int | None) -> list[Reading]:
+    """A disk of 50 GB, measured every 15 s."""
+    return [replace(reading(15.0 * n), disk=disk(used=None if u is None else u * GB)) for n, u in enumerate(used)]
+
+
+@pytest.mark.parametrize(
+    ("used", "seconds"),
+    [
+        ((), None),
+        ((3,), None),
+        ((3, 3, 3), None),
+        ((3, 8, 8), None),
+        ((3, 8, 13), 111.0),
+        ((None, 3, 8, 13), 111.0),
+        ((3, 8, 4, 13), None),
+        ((10, 30, 50), 0.0),
+    ],
+)
+def test_a_disk_that_grows_step_by_step(used: tuple[int | None, ...], seconds: float | None) -> None:
+    found = disk_to_limit_s(grown(*used))
+    assert found == (None if seconds is None else pytest.approx(seconds, abs=0.5))
+
+
+def test_gpu() -> None:
+    gauge = gpu_gauge(Gpu("Tesla T4", 16 * GIB, 15 * GIB, None))
+    assert (gauge.text, gauge.percent, gauge.level) == ("15.0 of 16.0 GiB", "94 %", "critical")
+    assert gpu_gauge(Gpu("strange", 0, 0, None)).fraction is None

@@ -6,15 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 from core.resources.admission import Place
-from core.resources.disk import DiskReading
 from core.resources.ledger import Entry
 from core.resources.pressure import Pressure
-from core.resources.runs import PreviousRun
 from core.resources.watchdog import Status
 from core.resources.watched import Kill
 from core.sources.protocol import Progress
 from core.ui import guard_view, loaders
-from core.ui.resources_view import previous_in_words
 from core.ui.segment_jobs import told_to
 from tests.ui.pages import open_app, page, words
 from tests.ui.readings import reading
@@ -46,6 +43,7 @@ def test_the_watchdog_in_words() -> None:
     assert "runs out in 12 s" in told
     assert "watches scoring" in told
     assert "0.96 GB of 1.0 GB" in told
+    assert "nothing is watched" in guard_view.watchdog_in_words(Status(0, 0, None, (), None, sees=False))
 
 
 def test_pressure_in_words() -> None:
@@ -55,20 +53,18 @@ def test_pressure_in_words() -> None:
         now,
         pressure=Pressure(12.0, 5.0, 3.0, 1.0, "cgroup v2"),
         cpu=replace(now.cpu, throttled_percent=40.0),
-        disk=DiskReading(10**9, "tier", 10**8, 0, 10**8, (("cache", 61_000_000),), 5_000_000),
     )
     told = guard_view.pressure_in_words(pressed)
-    for part in ("12 % (all at once 3 %)", "throttled in 40 %", "cache 61.0 MB", "deleted but open: 5.00 MB"):
+    for part in ("12 % (all at once 3 %)", "throttled in 40 %"):
         assert part in told
 
 
-def test_the_previous_run_names_its_step_and_case() -> None:
-    before = PreviousRun(
-        "out of memory", "confirmed", ("one kill",), 0.0, 60.0, phase="engine", case="c1", whom="a visitor's job"
-    )
-    assert 'Under way: "engine" of case c1, a visitor\'s job.' in previous_in_words(before)
-    (row,) = guard_view.run_rows([before], lambda seconds: "then")
-    assert row == {"started": "then", "ended": "out of memory", "sure": "confirmed", "step": "engine", "case": "c1"}
+def test_what_holds_work_up_in_short() -> None:
+    running, first, second = (Place("scoring", "score", "c", 1.0, position, 0.0, "") for position in (0, 1, 2))
+    assert guard_view.line_in_words([]) == ""
+    assert guard_view.line_in_words([running]) == "1 running"
+    assert guard_view.line_in_words([running, first]) == "1 running, 1 waits"
+    assert guard_view.line_in_words([first, second]) == "2 wait"
 
 
 def test_who_waits_sees_why_in_the_progress_line() -> None:

@@ -1,22 +1,16 @@
-"""The Resources page: right numbers, plain words, a cache that is cleared in two steps, a download without secrets."""
+"""The Resources page: right numbers, plain words, what matters first, a cache that is cleared in two steps."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from pydantic import SecretStr
 from streamlit.testing.v1 import AppTest
 
 from core.hub.entries import CacheEntry
-from core.resources.runs import PreviousRun, RunLog, judge
-from core.settings import Settings
+from core.resources.runs import RunLog, judge
 from core.ui.cache_view import cache_rows, in_words, of_rows
-from core.ui.diagnostics import diagnostics, settings_in_force
-from core.ui.resources_view import previous_in_words
-from tests.ui.readings import reading
 
 
 def page(folder: str) -> None:
@@ -81,6 +75,13 @@ def test_previous_run_in_words(app: AppTest, tmp_path: Path) -> None:
     log.end(log.start(), judge(-9, oom_kills=1), -9)
     app.run()
     assert "ran out of memory (confirmed)" in app.warning[0].value
+    assert "Earlier runs" in [heading.value for heading in app.subheader]
+
+
+def test_the_charts_are_vega_and_no_plotly(app: AppTest) -> None:
+    app.run()
+    assert len(app.get("vega_lite_chart")) == 4
+    assert len(app.get("plotly_chart")) == 0
 
 
 def test_the_supervisor_is_said(app: AppTest, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,37 +144,3 @@ def test_a_list_of_cases_is_told_apart_and_goes_with_the_rest(app: AppTest, tmp_
     assert not app.exception
     assert "Removed 4.50 kB." in shown(app)
     assert not record.exists()
-
-
-@pytest.mark.parametrize(
-    ("before", "words"),
-    [
-        (None, "No earlier run"),
-        (PreviousRun("clean stop", "confirmed", ("return code 0",), 0.0, 60.0), "stopped cleanly (confirmed)."),
-        (PreviousRun("unknown", "none", ("there is no stop record",), 0.0, None), "Nobody knows"),
-        (PreviousRun("something new", "probable", (), 0.0, 1e300), "something new (probable)"),
-    ],
-)
-def test_verdicts_in_words(before: PreviousRun | None, words: str) -> None:
-    assert words in previous_in_words(before)
-
-
-def test_no_secret_and_no_folder_leaves(tmp_path: Path) -> None:
-    settings = Settings(
-        source="local:/home/someone/Meier_Anna",
-        cache_dir=tmp_path / "cache-of-someone",
-        state_dir=tmp_path,
-        hf_endpoint="https://user:password@hub.example:8443/?key=topsecret",
-        hf_token=SecretStr("hf_topsecret"),
-    )
-    text = json.dumps(diagnostics(settings, [reading()], None, supervised=True), allow_nan=False)
-    for secret in ("Meier", "someone", "password", "topsecret", str(tmp_path)):
-        assert secret not in text
-    assert '"HF_ENDPOINT": "https://hub.example:8443"' in text
-    assert '"source": "local folder"' in text
-    assert settings_in_force(settings)["HF_TOKEN"] == "set (hidden)"
-
-
-def test_diagnostics_before_the_first_reading(tmp_path: Path) -> None:
-    found = diagnostics(Settings(state_dir=tmp_path), [], None, supervised=False)
-    assert (found["doctor"], found["history"]) == (None, [])

@@ -49,10 +49,26 @@ def test_segmenting_a_case_in_quarantine_asks_too(crashed: Path) -> None:
     assert not button(app, "run")
 
 
-def test_another_case_opens_at_once(crashed: Path) -> None:
+def test_another_case_opens_at_once_where_a_click_chose_it(crashed: Path) -> None:
     app = page(open_app(source="sample", case="sample-02"), "1_Cases.py")
     assert not app.exception
-    assert viewer(app) is not None
+    assert "sample-02 is not opened by itself in safe mode" in words(app)
+    assert viewer(app) is None
+    assert not list((crashed / "cache").glob("**/*.nii.gz"))
+    app.button(key="step-J ›").click().run()
+    assert not app.exception
+    shown = viewer(app)
+    assert shown is not None and shown["view"]["title"] == "sample-03"
+
+
+def test_the_example_to_segment_waits_for_a_click(crashed: Path) -> None:
+    safe = page(open_app(source="sample"), "2_Segment.py")
+    assert not safe.exception
+    assert button(safe, "open-anyway") and not button(safe, "run")
+    assert not list((crashed / "cache").glob("**/*.nii.gz"))
+    safe.selectbox(key="pick-sample-01").select("sample-02").run()
+    assert not safe.exception
+    assert button(safe, "run")
 
 
 def test_nothing_is_fetched_ahead_in_safe_mode(world: Path) -> None:

@@ -45,3 +45,14 @@ def test_presses_add_up_whatever_was_lost_between() -> None:
 def test_nonsense_from_a_browser_moves_nothing() -> None:
     for value in (None, 3, {}, {"id": 1, "sum": 1}, {"id": "x", "sum": "2"}, {"id": "x", "sum": 10**9}):
         assert new_steps(value, {}) == 0
+
+
+def test_sessions_are_counted_until_they_end() -> None:
+    alive = {"a", "b"}
+    sessions = Sessions(lambda owner: None, alive.__contains__, look_s=1000.0)
+    for session in ("a", "b", "a"):
+        sessions.arrive(session, session)
+    assert len(sessions) == 2
+    alive.remove("a")
+    assert sessions.sweep()
+    assert len(sessions) == 1
