@@ -39,6 +39,9 @@ def _make(limit_bytes: int) -> Path | None:
             continue
         try:
             (folder / ("memory.limit_in_bytes" if version == "v1" else "memory.max")).write_text(str(limit_bytes))
+            if version == "v2":
+                with suppress(OSError):  # a worker is to die, not to crawl
+                    (folder / "memory.swap.max").write_text("0")
             return folder
         except OSError:
             _remove(folder)

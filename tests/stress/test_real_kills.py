@@ -6,7 +6,10 @@ Python, numpy, torch, C, a C extension that holds the GIL, through mmap, /dev/sh
 
 from __future__ import annotations
 
+import json
+import os
 import shutil
+import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
@@ -18,12 +21,31 @@ import pytest
 from core.resources.record import read_record
 from core.resources.runs import previous_run
 from core.resources.verdict import judge_worker
+from tests.resources.test_supervisor import ROOT
 from tests.stress.campaign import play, sizes
 from tests.stress.eaters import build_extension
-from tests.stress.groups import limited_group
+from tests.stress.groups import entering, limited_group
 from tests.stress.whole import Pulse, Whole, whole_app
 
 LIMIT = 1 << 30
+SLEEPING_DOG = """
+import json, sys
+from core.resources.child import run_child
+from core.resources.cost import Step
+from core.resources.disk import read_disk
+from core.resources.guard import make_guard
+from core.resources.recorder import Recorder
+from core.settings import load_settings
+from tests.stress.eaters import EATERS
+settings = load_settings()
+with Recorder(settings.state_dir, patience_s=30.0) as recorder:
+    guard = make_guard(settings, recorder, lambda: read_disk(settings, None))
+    with guard.enter(Step("engine:eater", "eating", 5.0, case="sub-0"), "engine") as worker:
+        code = [sys.executable, "-I", "-c", EATERS["c"], "100000", ""]
+        end = run_child(code, lambda line: None, lambda: False, 300, on_handle=worker.attach)
+        error = worker.ended(end)
+print(json.dumps({"rc": end.returncode, "told": "" if error is None else error.sentence()}))
+"""
 KINDS = ("numpy", "shm", "extension", "python", "c", "torch", "mmap", "children")
 PACES = ("100", "400", "100000")  # MB/s: slow, fast, as fast as it goes
 WITHIN_S, WITHIN_BUSY_S = 1.0, 20.0  # what is promised; and what a sample on a busy machine may take
@@ -74,3 +96,26 @@ def check(whole: Whole, said: dict[str, Any], case: str) -> str:
     assert said["class"] == "WorkerDied" and "RAM" in said["told"], said
     assert said["ram"] < 0.7, said  # /dev/shm too
     return found.class_
+
+
+def test_the_kernel_wins_where_the_watchdog_sleeps(tmp_path: Path) -> None:
+    with limited_group(160 << 20) as group:
+        if group is None:
+            pytest.skip("no control group can be made here")
+        folders = {f"STROKESCOPE_{name}_DIR": str(tmp_path / name) for name in ("CACHE", "STATE")}
+        done = subprocess.run(
+            [*entering(group), sys.executable, "-c", SLEEPING_DOG],
+            cwd=ROOT,
+            env={**os.environ, **folders, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 0, done.stderr
+    said = json.loads(done.stdout)
+    record = read_record(tmp_path / "STATE")
+    (end,) = (event for event in record.events if event.event == "worker end")
+    found = judge_worker(record, end)
+    assert said["rc"] == -9 and "ended by the system because the container ran out of RAM" in said["told"], said
+    assert (found.class_, found.confidence) == ("out of memory", "confirmed")
+    assert any("the kernel counted 1 kill" in sentence for sentence in found.evidence)
