@@ -9,10 +9,20 @@ from __future__ import annotations
 import streamlit as st
 
 from core.logs import configure_logging
-from core.ui import case_list, case_view, lifeline, loaders, messages, metrics_route, resources_view, segment_view
+from core.ui import (
+    calculator,
+    case_list,
+    case_view,
+    lifeline,
+    loaders,
+    messages,
+    metrics_route,
+    resources_view,
+    segment_view,
+)
 
 configure_logging()
-PAGES = (case_list, case_view, segment_view, resources_view)  # loaded now, so that no visitor waits for them
+PAGES = (case_list, case_view, segment_view, resources_view, calculator)  # loaded now: no visitor waits
 
 
 app = st.App(

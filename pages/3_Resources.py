@@ -11,5 +11,11 @@ resources_view.draw(
     loaders.sampler(),
     loaders.cache(),
     loaders.results(),
-    resources_view.World(guard, loaders.breaker(), lambda: len(loaders.sessions()), lambda: calculator.draw(guard)),
+    resources_view.World(
+        guard,
+        loaders.breaker(),
+        lambda: len(loaders.sessions()),
+        lambda: calculator.draw(guard),
+        loaders.earlier_runs,
+    ),
 )

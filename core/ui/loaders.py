@@ -21,6 +21,7 @@ from core.resources.guard import Guard, make_guard
 from core.resources.probe import Sampler
 from core.resources.recorder import Recorder
 from core.resources.room import Room
+from core.resources.runs import PreviousRun, history
 from core.segmentation.kept import Results
 from core.settings import Settings, load_settings
 from core.sources.hub import make_fetcher
@@ -101,6 +102,12 @@ def breaker() -> Breaker:
 def faults() -> Faults:
     """What the flight record should know of failures."""
     return Faults(recorder().note)
+
+
+@st.cache_resource(ttl=30.0, max_entries=1, show_spinner=False)
+def earlier_runs() -> tuple[PreviousRun, ...]:
+    """How the last runs ended, newest first, as of half a minute ago: a full record takes a while to read."""
+    return history(settings().state_dir, persist_dir=settings().persist_dir)
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)

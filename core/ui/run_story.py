@@ -6,7 +6,7 @@ import time
 
 import streamlit as st
 
-from core.resources.runs import PreviousRun, previous_run
+from core.resources.runs import PreviousRun
 from core.ui import loaders
 from core.ui.run_view import span
 
@@ -27,9 +27,9 @@ SHORT = {
 
 def last_run_and_cache() -> None:
     """One quiet line."""
-    entries, settings = loaders.cache().entries(), loaders.settings()
+    entries = loaders.cache().entries()
     cases = len({(e.source, e.case_id) for e in entries})
-    told = in_words(previous_run(settings.state_dir, persist_dir=settings.persist_dir), time.time())
+    told = in_words(next(iter(loaders.earlier_runs()), None), time.time())
     st.caption(f"{told} · cached: {cases} cases, {sum(e.bytes for e in entries) / 1e6:.0f} MB")
 
 
