@@ -15,6 +15,7 @@ import threading
 import time
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib import import_module
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,7 +24,6 @@ from core.resources.child import child_env, run_child
 from core.resources.cost import Step
 from core.resources.record import read_record
 from core.ui import loaders
-from Home import app as app
 from tests.stress.eaters import EATERS
 
 PREDICTED_MB = 100.0  # so that it is let in; it takes more
@@ -78,8 +78,9 @@ def load(word: str) -> None:
         os.kill(os.getpid(), signal.SIGKILL)
 
 
+if loads := os.environ.get("STROKESCOPE_LOADS"):
+    load(loads)  # before there is a page, as the seed's app did
+app = import_module("Home").app
 if port := os.environ.get("STROKESCOPE_SIDE_DOOR"):
     server = ThreadingHTTPServer(("127.0.0.1", int(port)), Door)
     threading.Thread(target=server.serve_forever, daemon=True, name="side-door").start()
-if loads := os.environ.get("STROKESCOPE_LOADS"):
-    threading.Thread(target=load, args=(loads,), daemon=True, name="loading").start()
