@@ -84,7 +84,7 @@ def advice(decision: Decision, helps: Iterable[Help]) -> str:
     larger = "use a larger machine" if decision.resource == "RAM" else "use a machine with a larger disk"
     smaller = f"choose a smaller image, or {larger}" if decision.resource == "RAM" else larger
     if not chosen:
-        wait = "wait until other work is done, " if decision.resource == "RAM" else "remove files, "
+        wait = "wait until other work is done, " if decision.resource == "RAM" else "remove files, or "
         return wait + smaller
     words = ", ".join(f"{h.words} ({size(h.mb)})" for h in chosen)
     return words if sum(h.mb for h in chosen) >= missing else f"{words}; that is not enough here: {smaller}"
@@ -101,5 +101,7 @@ def require(what: str, decision: Decision, helps: Sequence[Help] = ()) -> None:
 
 
 def size(mb: float) -> str:
-    """ "1.2 GB" or "0.34 GB"."""
-    return f"{mb / 1000:.1f} GB" if mb >= 1000 else f"{mb / 1000:.2f} GB"
+    """ "1.2 GB", "0.34 GB", "52 MB" or "0.4 MB"."""
+    if mb >= 100:
+        return f"{mb / 1000:.1f} GB" if mb >= 1000 else f"{mb / 1000:.2f} GB"
+    return f"{mb:.0f} MB" if mb >= 10 or mb == 0 else f"{mb:.1f} MB"

@@ -14,7 +14,20 @@ from typing import Literal
 from core.resources import disk, memory
 
 Action = Literal[
-    "warn", "calm", "trim", "hold", "resume", "kill", "drain", "disk-warn", "disk-calm", "evict", "refuse", "accept"
+    "warn",
+    "calm",
+    "trim",
+    "hold",
+    "resume",
+    "kill",
+    "drain",
+    "disk-warn",
+    "disk-calm",
+    "evict",
+    "refuse",
+    "accept",
+    "trim again",
+    "evict again",
 ]
 Reason = Literal["level", "projection", "drain"]
 
@@ -141,7 +154,7 @@ def _ram(now: Moment, state: State) -> tuple[State, list[Action]]:
         actions.append("resume")
     after = replace(state, ram=rung)
     if rung >= WARN and (rung > state.ram or _due(now.at, state.trimmed_at, AGAIN_S)):
-        actions.append("trim")
+        actions.append("trim" if rung > state.ram else "trim again")
         after = replace(after, trimmed_at=now.at)
     return after, actions
 
@@ -175,7 +188,7 @@ def _disk(now: Moment, state: State) -> tuple[State, list[Action]]:
         actions.append("accept")
     after = replace(state, disk=rung)
     if rung >= EVICT and (rung > state.disk or _due(now.at, state.evicted_at, AGAIN_S)):
-        actions.append("evict")
+        actions.append("evict" if rung > state.disk else "evict again")
         after = replace(after, evicted_at=now.at)
     return after, actions
 

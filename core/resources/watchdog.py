@@ -220,10 +220,10 @@ class Watchdog:
         facts = {"used_mb": round(reading.used_mb), "limit_mb": round(reading.limit_mb)}
         if action in ("kill", "drain"):
             self._end_workers(reading, alive, everyone=action == "drain")
-        elif action == "trim":
-            self._clean("trim", self._trim)
-        elif action == "evict":
-            self._clean("evict", self._evict)
+        elif action in ("trim", "trim again"):
+            self._clean(action, self._trim)
+        elif action in ("evict", "evict again"):
+            self._clean(action, self._evict)
         elif action in ("hold", "resume"):
             self._hold(HELD if action == "hold" else "", "ram")
             self._note("threshold", rung=action, **facts)
@@ -273,10 +273,10 @@ class Watchdog:
 
     def _clean(self, name: str, work: Callable[[], None]) -> None:
         """Give something back, beside the looking; once at a time."""
-        before = self._cleaning.get(name)
-        if before is None or before.done():
+        if name not in self._cleaning or self._cleaning[name].done():
             self._cleaning[name] = _begin(self._cleaner, work)
-            self._note("trimmed" if name == "trim" else "evicted")
+            if name in ("trim", "evict"):  # what is said again every ten seconds would push out the rest of the record
+                self._note("trimmed" if name == "trim" else "evicted")
 
 
 def _expected(reading: MemoryReading, unspent_mb: list[float]) -> float:

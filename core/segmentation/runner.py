@@ -183,8 +183,8 @@ def died(end: ChildEnd, phase: str) -> WorkerDied:
         message = f"the segmentation asked for more than the {end.address_space_mb:.0f} MB it may reserve, {at}"
         return WorkerDied(message, hint="choose a smaller image; if it is small, report this with the engine's name")
     if end.signal == signal.SIGKILL:
-        message = f"the segmentation was killed {at}, probably because the container ran out of memory"
-        return WorkerDied(message, hint="close other images, choose a smaller one, or use a larger container")
+        message = f"the segmentation was killed from outside {at}; no kill for want of memory was counted"
+        return WorkerDied(message, hint="start it again; if it happens again, look at RAM on the Resources page")
     if end.signal is not None and end.signal in NATIVE:
         return WorkerDied(
             f"the segmentation crashed {at} (signal {end.signal})", hint="report this with the engine's name"

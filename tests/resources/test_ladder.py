@@ -59,7 +59,7 @@ def test_trembling_at_a_threshold_is_one_action() -> None:
 
 def test_trims_again_while_it_stays_high() -> None:
     said = play(*(moment(n, 0.75) for n in range(25)))
-    assert [a for actions in said for a in actions] == ["warn", "trim", "trim", "trim"]
+    assert [a for actions in said for a in actions] == ["warn", "trim", "trim again", "trim again"]
 
 
 def test_without_a_worker_nobody_is_killed() -> None:

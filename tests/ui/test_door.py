@@ -74,7 +74,7 @@ def test_the_button_tells_what_it_needs_of_what_is_free(world: Path) -> None:
     assert not app.exception
     label = run_label(app)
     assert label.startswith("Run · needs 0.")
-    assert " GB free · ~2 s" in label
+    assert " GB may still be used · ~2 s" in label
     assert told(world) == [("sample", "sample", "sample-01")]
 
 
@@ -92,7 +92,7 @@ def test_what_never_fits_is_told_before_the_click(world: Path, monkeypatch: pyte
     drawn = page(open_app(source="sample", case="sample-01"), "1_Cases.py")
     drawn.toggle(key="static-view").set_value(True).run()
     assert not drawn.exception
-    assert "The static view needs 0." in words(drawn)
+    assert "The static view needs " in words(drawn) and " MB of RAM, " in words(drawn)
     assert button(drawn, "retry-static")
     assert not drawn.get("plotly_chart")
 
@@ -163,4 +163,5 @@ def test_the_line_before_you() -> None:
     assert before_you((fetching,), "") == ""
     assert before_you((running,), "") == "queue: you would be 1st, after the job that runs"
     assert before_you((running, waiting, fetching), "") == "queue: you would be 2nd, after the job that runs"
-    assert before_you((), "needs 3 GB") == "Now it needs 3 GB."
+    assert before_you((), "needs 3 GB") == "It would be refused now, nothing runs that ends: it needs 3 GB."
+    assert before_you((fetching,), "needs 3 GB") == "It would have to wait: it needs 3 GB."
