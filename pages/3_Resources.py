@@ -16,6 +16,6 @@ resources_view.draw(
         loaders.breaker(),
         lambda: len(loaders.sessions()),
         lambda: calculator.draw(guard),
-        loaders.earlier_runs,
+        loaders.past(),
     ),
 )

@@ -22,7 +22,7 @@ from core.resources.ledger import Ledger
 from core.resources.line import Entry, Room, decisions, held, in_order, never_fits, next_in_line, not_now
 
 POLL_S = 0.1  # cancelling and a change of the container are seen this soon
-SETTLE_S = 1.0  # what does not fit though nothing runs is refused after so long: a worker's RAM goes a moment after it
+SETTLE_S = 1.0  # what no end of other work could let in is refused after so long: RAM goes a moment after its worker
 DISK = "disk"  # who holds the door when the disk is short
 ROOM_S = 0.05  # one look at the container serves everybody who waits, for so long
 
@@ -59,7 +59,7 @@ class Ticket:
         self.pid = pid
 
     def used(self, peak_mb: float) -> None:
-        """What it really took, for the next prediction; leave out steps that were cut short."""
+        """What it really took, for the next prediction; of steps that were cut short only what exceeds it."""
         if self._ledger is not None:
             self._ledger.note(self.step.kind, self.step.memory_mb, peak_mb)
 

@@ -19,6 +19,7 @@ from core.resources.lane import Lane
 from core.resources.phases import OpenPhase, carry_salt
 from core.resources.recorder import PATIENCE_S, Recorder, new_run
 from core.resources.safemode import HEALTHY_S, SafeMode
+from core.resources.verdict import Verdict
 
 
 class Breaker:
@@ -100,10 +101,16 @@ class Breaker:
             f"nothing is loaded by itself: {why}", hint="begin it by hand, or leave safe mode on the Resources page"
         )
 
-    def note_end(self, phase: str, case: str, class_: str, key: str = "") -> SafeMode:
-        """An abnormal end of the app or of a worker; the same key counts once."""
-        before = self.state()
-        self._keep(safemode.END, **{"phase": phase, "case": case, "class": class_, "key": key or new_run()})
+    def note_run(self, verdict: Verdict) -> None:
+        """The end of a run, which counts where it was abnormal, as of when it ended."""
+        if verdict.abnormal and verdict.counts:
+            at = verdict.ended_at or verdict.last_sign
+            self.note_end(verdict.phase or "", verdict.case or "", verdict.class_, verdict.run, at)
+
+    def note_end(self, phase: str, case: str, class_: str, key: str = "", at: float | None = None) -> SafeMode:
+        """An abnormal end of the app or of a worker, `at` or now; the same key counts once."""
+        before, said = self.state(), {"phase": phase, "case": case, "class": class_, "key": key or new_run()}
+        self._keep(safemode.END, **said, ended="" if at is None else f"{at:.1f}")
         after = self.state()
         if after.active and not before.active:
             self.recorder.note("safe mode entered", reason=after.reason, phase=phase, case=case)

@@ -7,12 +7,8 @@ margin (budget.py adds it) and without what was learnt here (ledger.py). MB are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from core.resources.memory import MB
-
-Kind = Literal["fetch", "sample", "decode", "resample", "engine", "score", "view", "publish"]
-Wanted = Literal["native", "float32", "float64"]
 
 PROCESS_MB = 95.0  # a fresh process with numpy and scipy, doing nothing
 FETCH_MB = 40.0  # buffers of one transfer, whatever its size
@@ -23,8 +19,6 @@ SAMPLE_MB = 70.0  # one synthetic case: every image of it at once
 CUT_MB = 20.0  # one time point out of a series: pieces of a stream, however long it is
 # The static view, per voxel: a float32 image and its bytes; percentiles of it; the factor of an ADC; an overlay beside.
 VIEW_BYTES, VIEW_AUTO_BYTES, VIEW_ADC_BYTES, VIEW_OVERLAY_BYTES = 7.0, 8.5, 5.0, 6.0
-RESAMPLE_SLAB_MB = 60.0
-PUBLISH_COPIES = 2.0  # a row group in memory and its compressed copy
 
 
 @dataclass(frozen=True)
@@ -51,27 +45,6 @@ class Step:
 def fetch_step(size_bytes: int, what: str = "fetching", case: str = "") -> Step:
     """A download of so many bytes, written beside and renamed."""
     return Step("fetch", what, FETCH_MB, size_bytes / MB, case=case)
-
-
-def decode_mb(voxels: int, raw_bytes: int, wanted: Wanted = "float32", scaled: bool = False) -> float:
-    """Peak of decoding one image.
-
-    Args:
-        raw_bytes: decoded bytes of the voxels as stored.
-        scaled: the file has a slope or an intercept that must be applied.
-    """
-    extra = 0 if wanted == "native" else 16 if scaled else 8 if wanted == "float64" else 4
-    return (raw_bytes + extra * voxels) / MB
-
-
-def decode_step(voxels: int, raw_bytes: int, wanted: Wanted = "float32", scaled: bool = False) -> Step:
-    """Decoding one image."""
-    return Step("decode", "decoding the image", decode_mb(voxels, raw_bytes, wanted, scaled))
-
-
-def resample_step(source_voxels: int, target_voxels: int) -> Step:
-    """Moving a float32 image to another grid, slab by slab: both images at once, and the slab's float64."""
-    return Step("resample", "resampling", 4 * (source_voxels + target_voxels) / MB + RESAMPLE_SLAB_MB)
 
 
 def engine_step(name: str, predicted_mb: float, voxels: int, case: str = "") -> Step:
@@ -114,11 +87,6 @@ def view_step(voxels: int, overlay: bool = False, auto: bool = True, adc: bool =
     """
     each = VIEW_BYTES + VIEW_AUTO_BYTES * auto + VIEW_ADC_BYTES * adc + VIEW_OVERLAY_BYTES * overlay
     return Step("view", "the static view", each * voxels / MB, case=case)
-
-
-def publish_step(shard_bytes: int, row_bytes: int) -> Step:
-    """Building one shard: its largest row in memory, its file beside the finished one."""
-    return Step("publish", "building a shard", PROCESS_MB + PUBLISH_COPIES * row_bytes / MB, shard_bytes / MB)
 
 
 def address_space_mb(predicted_mb: float) -> float:

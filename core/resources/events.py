@@ -22,9 +22,10 @@ from pathlib import Path
 from core.resources.lane import ask
 from core.resources.slots import read_tail
 
-FILE, OLDER = "flight.jsonl", "flight.1.jsonl"
+FILE, OLDER, NEXT = "flight.jsonl", "flight.1.jsonl", "flight.next"
 MAX_BYTES = 256_000  # about 800 events; then the file becomes the older one
 MOST = 4 * MAX_BYTES  # what is read of one file at most
+CARRIED, CARRIED_RUNS = ("run start", "run end"), 20  # what outlives both files, of how many runs
 MAX_FILES = 200  # on the bucket
 READ_S = 5.0  # at most, for the files of a slow bucket
 WORD = 300
@@ -155,10 +156,14 @@ def append(folder: Path, events: Iterable[Event]) -> None:
     """
     folder.mkdir(parents=True, exist_ok=True)
     data = b"".join(b"\n" + encode(event) + b"\n" for event in events)  # a torn line before ends at our first byte
-    fd = os.open(folder / FILE, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    _add(folder / FILE, data, os.O_APPEND, lambda fd: _turn(folder, fd))
+
+
+def _add(path: Path, data: bytes, how: int, before: Callable[[int], None] = lambda fd: None) -> None:
+    """Write all of it and wait until the disk has it. Raises OSError."""
+    fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | how, 0o644)
     try:
-        if os.fstat(fd).st_size > MAX_BYTES:
-            _turn(folder, fd)
+        before(fd)
         if os.write(fd, data) != len(data):
             raise OSError(errno.ENOSPC, "no space left for the whole line")
         os.fsync(fd)
@@ -167,21 +172,53 @@ def append(folder: Path, events: Iterable[Event]) -> None:
 
 
 def _turn(folder: Path, fd: int) -> None:
-    """Make the full file the older one; of several processes that see it full, one does."""
+    """Make a full file the older one; of several processes that see it full, one does.
+
+    The next one begins with how the last runs began and ended, or else a verdict would be lost before its run is. Where
+    there is no room for that the file may become twice as large first.
+    """
+    if os.fstat(fd).st_size <= MAX_BYTES:
+        return
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return
-    path = folder / FILE
-    if path.exists() and path.stat().st_ino == os.fstat(fd).st_ino:
-        path.replace(folder / OLDER)
+    path, fresh = folder / FILE, folder / NEXT
+    if not path.exists() or path.stat().st_ino != os.fstat(fd).st_ino:
+        return
+    carried = _carried(_lines(folder))
+    try:
+        _add(fresh, carried, os.O_TRUNC)
+    except OSError:
+        if os.fstat(fd).st_size <= 2 * MAX_BYTES:
+            return
+    path.replace(folder / OLDER)
+    try:
+        os.link(fresh, path)
+    except OSError:  # another process was quicker, or there are no links here
+        with suppress(OSError):
+            _add(path, carried, os.O_APPEND)
+    with suppress(OSError):
+        fresh.unlink()
+
+
+def _carried(lines: Iterable[bytes]) -> bytes:
+    """Those of the lines that say how the last runs began and ended."""
+    found = [(event.run, line) for line in lines if (event := decode(line)) is not None and event.event in CARRIED]
+    last = list(dict.fromkeys(run for run, _ in found))[-CARRIED_RUNS:]
+    return b"".join(b"\n" + line + b"\n" for run, line in found[-4 * CARRIED_RUNS :] if run in last)
+
+
+def _lines(folder: Path) -> list[bytes]:
+    """Every line once, as written."""
+    newer = read_tail(folder / FILE, MOST)  # first: when it becomes the older one meanwhile, it is read twice
+    lines = [*read_tail(folder / OLDER, MOST).split(b"\n"), *newer.split(b"\n")]
+    return [line for line in dict.fromkeys(lines) if line]
 
 
 def read_lines(folder: Path) -> tuple[tuple[Event, ...], int]:
     """Every whole event of the record, as written, and how many lines were damaged."""
-    newer = read_tail(folder / FILE, MOST)  # first: when it becomes the older one meanwhile, it is read twice
-    lines = [*read_tail(folder / OLDER, MOST).split(b"\n"), *newer.split(b"\n")]
-    found = [decode(line) for line in dict.fromkeys(lines) if line]
+    found = [decode(line) for line in _lines(folder)]
     return tuple(event for event in found if event is not None), found.count(None)
 
 
@@ -192,7 +229,7 @@ def put_file(folder: Path, event: Event) -> None:
         OSError: it could not be kept.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    name = f"{round(1000 * event.at):015d}-{event.run}-{event.pid}-{event.number}.json"
+    name = f"{round(1000 * event.at):015d}-{event.run}-{event.pid}-{event.number:09d}.json"
     fd = os.open(folder / name, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
     data = encode(event) + b"\n"
     try:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from core.errors import OverBudget, WorkerDied
 from core.resources.admission import Admission, Ticket
@@ -47,8 +48,13 @@ class Worker:
         self._watched.attach(handle)
 
     def ended(self, end: ChildEnd) -> WorkerDied | None:
-        """Record how it ended; the error for the user when the watchdog or the kernel ended it."""
+        """Record how it ended; the error for the user when the watchdog or the kernel ended it.
+
+        What had taken more than was predicted before it failed teaches that much: it would have needed no less.
+        """
         error = self._watched.ended(end)
+        if end.returncode != 0 and end.peak_rss_mb > self._ticket.predicted_mb:
+            self._ticket.used(end.peak_rss_mb)
         self._phase.worker_end(
             end.returncode,
             oom_kills=self._watched.kernel_kills,
@@ -106,13 +112,12 @@ class Guard:
 
         def tell(position: int, why: str) -> None:
             if automatic:
-                raise _would_wait(step, why)
+                raise OverBudget(f"{step.what} would have to wait: {why}", hint="open the case to get it")
             told.append(self._sentence(step, position, why))
             waiting(told[-1])
 
         if automatic:
             self._must_fit(step, phase)
-
         with (
             self.admission.enter(step, owner, cancelled, tell) as ticket,
             self.watchdog.watch(step.what, step.case, ticket.predicted_mb) as watched,
@@ -144,10 +149,6 @@ class Guard:
         return f"you are {ordinal(position)} in line: {why}"
 
 
-def _would_wait(step: Step, why: str) -> OverBudget:
-    return OverBudget(f"{step.what} would have to wait: {why}", hint="open the case to get it")
-
-
 def ordinal(number: int) -> str:
     """1st, 2nd, 3rd, 4th, …, 11th."""
     ending = "th" if number % 100 in (11, 12, 13) else {1: "st", 2: "nd", 3: "rd"}.get(number % 10, "th")
@@ -175,10 +176,7 @@ def make_guard(
     """
     memory, ledger = LightMemory(settings), Ledger(settings.state_dir)
 
-    def room() -> Room:
-        found = room_of(memory(), disk())
-        return replace(found, disk_free_mb=min(found.disk_limit_mb, found.disk_free_mb + spare() / MB))
-
+    room = partial(_room, memory, disk, spare)
     admission = Admission(room, ledger, resident_mb=resident_mb, helps=helps, trim=trim, record=recorder.note)
 
     def hold(why: str, by: str) -> None:
@@ -194,6 +192,15 @@ def make_guard(
 
     watchdog = Watchdog(memory, disk, record=recorder.note, beat=beat, trim=trim, evict=evict, hold=hold, alone=alone)
     return Guard(settings, admission, watchdog, recorder, ledger, breaker, helps)
+
+
+def _room(memory: Callable[[], MemoryReading], disk: Callable[[], DiskReading], spare: Callable[[], int]) -> Room:
+    try:
+        found = room_of(memory(), disk())
+    except OSError as error:
+        message = f"how much RAM and disk is free cannot be read now ({error.strerror or type(error).__name__})"
+        raise OverBudget(message, hint="close other images or wait until other work is done, then try again") from error
+    return replace(found, disk_free_mb=min(found.disk_limit_mb, found.disk_free_mb + spare() / MB))
 
 
 @contextmanager

@@ -91,12 +91,16 @@ class Lane:
             try:
                 job()
             except OSError as error:
-                self._count(errno.errorcode.get(error.errno or 0, "error"))
-                if self._on_error is not None:
-                    self._on_error(error)
+                self.failed(error)
             finally:
                 self._stuck = False
                 done.set()
+
+    def failed(self, error: OSError) -> None:
+        """Count an error; also for a job that goes on after one."""
+        self._count(errno.errorcode.get(error.errno or 0, "error"))
+        if self._on_error is not None:
+            self._on_error(error)
 
     def _count(self, what: str) -> None:
         with self._lock:

@@ -91,7 +91,7 @@ class Ledger:
             if self._path.exists() and self._path.stat().st_size > MAX_BYTES:
                 self._rewrite(known)
                 return True
-            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+            handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_NONBLOCK, 0o644)  # as in _tail
             try:
                 return os.write(handle, line) == len(line)
             finally:

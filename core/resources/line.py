@@ -1,15 +1,14 @@
 """Line: who may begin next among steps that wait. Pure; lets nobody wait itself (admission.py).
 
 Fair between owners: each owner's first step stands before everybody's second, then who came first. A step that does
-not fit yet may be passed by smaller ones, but only PATIENCE times; then nobody passes while something that runs could
-still make room for it.
+not fit yet may be passed by smaller ones, but only PATIENCE times; then nobody passes until it is let in or refused.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from core.resources.budget import CEILING, SAFETY, Decision, decide, decide_disk, reserve_mb
 from core.resources.disk import DiskReading
@@ -88,7 +87,7 @@ def next_in_line(
             continue
         if all(decision.admitted for decision in decisions(entry, running, room)):
             return entry
-        if entry.passed >= PATIENCE and running:
+        if entry.passed >= PATIENCE:
             return None
     return None
 
@@ -130,7 +129,12 @@ def never_fits(entry: Entry, room: Room) -> Decision | None:
 
 
 def not_now(entry: Entry, running: Sequence[Entry], room: Room) -> Decision | None:
-    """The decision against a step for which nothing that runs could make room; None while there is hope."""
-    if running:
-        return None
-    return next((decision for decision in decisions(entry, running, room) if not decision.admitted), None)
+    """The decision against a step that would not fit either once all that runs is gone; None while there is hope.
+
+    Hope is generous: what runs is taken to give back all that it has, or was expected to need, and all that it writes.
+    """
+    memory = sum(max(other.resident_mb, SAFETY * other.memory_mb) for other in running)
+    disk = sum(other.disk_mb for other in running)
+    after = replace(room, used_mb=max(0.0, room.used_mb - memory), disk_free_mb=room.disk_free_mb + disk)
+    pairs = zip(decisions(entry, [], after), decisions(entry, running, room), strict=True)
+    return next((now for then, now in pairs if not then.admitted), None)

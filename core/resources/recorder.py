@@ -261,13 +261,13 @@ class Recorder:
             try:
                 self._ring = beats.open_beats(self._folder, self.role)
             except OSError as error:
-                self._on_error(error)
+                self._local.failed(error)
                 return
         try:
             self._ring.write(beats.pack_beat(beat))
             lost = self._ring.removed
         except OSError as error:
-            self._on_error(error)
+            self._local.failed(error)
             lost = True
         if lost:  # somebody cleared the folder: another file next time
             self._ring.close()

@@ -17,7 +17,7 @@ from core.resources.ending import Ending as Ending
 from core.resources.ending import judge as judge
 from core.resources.events import READ_S
 from core.resources.pids import is_alive as is_alive
-from core.resources.record import Record, read_record
+from core.resources.record import Record, read_earlier, read_record
 from core.resources.recorder import FOLDER, Recorder, new_run
 from core.resources.verdict import Verdict
 from core.resources.verdict import judge as judge_record
@@ -65,23 +65,26 @@ class RunLog:
         """Judge the runs that nobody ended and write their verdicts down; returns these, oldest first.
 
         In a fresh container what the persistent folder holds is copied here first; where that holds nothing either, the
-        Hub's word alone may tell how the container before ended.
+        Hub's word alone may tell how the container before ended. What may be no end at all does not count: a run of an
+        earlier version, which wrote down few ends, and an idle one of another container, which may well serve on.
 
         Args:
             patience_s: how long the persistent folder may take to answer.
         """
         recorder = self.recorder
-        record = read_record(recorder.state_dir)
+        record, adopted = read_record(recorder.state_dir), False
         if not record.runs and recorder.persist_dir is not None:
-            record = read_record(recorder.state_dir, recorder.persist_dir, patience_s)
+            record, adopted = read_record(recorder.state_dir, recorder.persist_dir, patience_s), True
             recorder.adopt(record.events)
+        earlier = {event.run for event in read_earlier(recorder.state_dir)}
         silent = [run for run in _over(record, alive, recorder.state_dir) if not record.of(run).ended]
         judged = []
         for number, run in enumerate(silent, 1):
             message = self._hub_message() if number == len(silent) else None
             verdict = judge_record(record, run, message)
             self._write_down(verdict)
-            judged.append(verdict)
+            doubtful = run in earlier or (adopted and verdict.class_ == "unknown" and verdict.phase is None)
+            judged.append(replace(verdict, counts=not doubtful))
         return tuple(judged) if record.runs else self._by_hub()
 
     def _by_hub(self) -> tuple[Verdict, ...]:
@@ -125,6 +128,15 @@ def previous_run(
 def history(state_dir: Path, alive: Alive | None = None, *, persist_dir: Path | None = None) -> tuple[Verdict, ...]:
     """The last runs that are over, newest first."""
     record, over = _read(state_dir, persist_dir, alive)
+    return _judged(record, over)
+
+
+def history_of(record: Record, state_dir: Path, alive: Alive | None = None) -> tuple[Verdict, ...]:
+    """The same of a record that was read already."""
+    return _judged(record, _over(record, alive, state_dir))
+
+
+def _judged(record: Record, over: tuple[str, ...]) -> tuple[Verdict, ...]:
     return tuple(judge_record(record, run) for run in reversed(over[-HISTORY:]))
 
 

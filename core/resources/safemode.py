@@ -52,7 +52,9 @@ OFF = SafeMode(False, "", (), None)
 
 
 def decide(entries: Sequence[Event]) -> SafeMode:
-    """The state after these entries: END (facts phase, case, class, key), DONE, HEALTHY and LEFT. A key counts once.
+    """The state after these entries: END (facts phase, case, class, key, ended), DONE, HEALTHY and LEFT.
+
+    A key counts once. What ended in one place alone is forgotten after healthy running.
 
     Args:
         entries: in the order in which they were written; a clock may have been set in between.
@@ -67,13 +69,13 @@ def decide(entries: Sequence[Event]) -> SafeMode:
         if entry.event == LEFT:
             recent, counts, held, state = [], {}, {}, OFF
         elif entry.event == HEALTHY:
-            recent, state = [], OFF
+            recent, counts, state = [], {pair: count for pair, count in counts.items() if count >= SAME}, OFF
         elif entry.event == DONE:
             counts.pop(pair, None)
             held.pop(pair, None)
         elif entry.event == END and not (entry.text("key") and entry.text("key") in seen):
             seen.add(entry.text("key"))
-            recent = [one for one in recent if abs(entry.at - one.at) <= WINDOW_S] + [entry]
+            recent = [one for one in recent if abs(_ended(entry) - _ended(one)) <= WINDOW_S] + [entry]
             counts[pair] = counts.get(pair, 0) + 1
             reason = _reason(pair, counts[pair], len(recent))
             guilty = [pair] if pair[0] and counts[pair] >= SAME else []
@@ -83,6 +85,14 @@ def decide(entries: Sequence[Event]) -> SafeMode:
             if reason:
                 state = SafeMode(True, reason, (), state.since if state.active else entry.at)
     return SafeMode(state.active, state.reason, tuple(held), state.since)
+
+
+def _ended(entry: Event) -> float:
+    """When it ended, which may be long before somebody found out and counted it."""
+    try:
+        return float(entry.text("ended") or entry.at)
+    except ValueError:
+        return entry.at
 
 
 def _reason(pair: Pair, count: int, recent: int) -> str:

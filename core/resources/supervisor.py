@@ -23,7 +23,7 @@ from types import FrameType
 
 from core.errors import PortInUse
 from core.resources.breaker import Breaker
-from core.resources.ending import CLEAN_CODES, judge
+from core.resources.ending import CLEAN_CODES, Ending, judge
 from core.resources.endpoint import Address, Endpoint, address_of
 from core.resources.heart import Heart
 from core.resources.processes import SUPERVISED
@@ -100,12 +100,11 @@ def serve(
     """
     check_port(port)
     address = address_of(settings.health_port, port)
-    argv = list(command) if command is not None else streamlit_command(port, app)
     recorder = Recorder(settings.state_dir, settings.persist_dir, role="supervisor", run=new_run())
-    breaker = Breaker(recorder)
-    policy = policy or Policy()
+    breaker, policy = Breaker(recorder), policy or Policy()
     heart = Heart(settings, recorder, breaker, pulse=Pulse(port, recorder.note, policy.patience))
     log = RunLog(settings.state_dir, recorder=recorder, hub_message=hub_message)
+    argv = list(command or streamlit_command(port, app))
     lives = _Lives(argv, app.parent, log, breaker, heart, bool(settings.space_id))
     with _stop_requests() as stop:
         (announce or _to_stdout)(f"Strokescope: http://localhost:{port}")
@@ -147,7 +146,7 @@ class _Lives:
         """Judge what an earlier supervisor could not; what ended abnormally counts."""
         self.breaker.prepare()
         for verdict in self.log.settle():
-            self._count(verdict)
+            self.breaker.note_run(verdict)
 
     def all(self, stop: threading.Event, patience: Policy) -> int:
         """Start the app again until it is enough; returns the last exit code."""
@@ -157,7 +156,7 @@ class _Lives:
             reap_orphans()
             if stop.is_set() or (code in CLEAN_CODES and not verdict.abnormal):
                 return exit_code(code)
-            self._count(verdict)
+            self.breaker.note_run(verdict)
             pause = patience.pause_s(restarts, now := time.monotonic())
             if pause is None:
                 LOG.error("the app died %d times in a row; not started again", len(restarts) + 1)
@@ -170,12 +169,10 @@ class _Lives:
     def _one(self, stop: threading.Event, grace_s: float) -> tuple[int, Verdict]:
         run = self.log.start(space=self.on_space)
         self.kills = self.heart.oom_kills
-        child = subprocess.Popen(
-            leashed(self.argv),
-            cwd=self.folder,
-            env={**os.environ, SUPERVISED: "1", **self.log.recorder.environment()},
-            start_new_session=True,  # Ctrl-C reaches us alone; we pass it on once
-        )
+        try:
+            child = self._begin()
+        except OSError as error:  # no process can be had, or no file: perhaps a moment later
+            return os.EX_OSERR, self._ended(run, unstarted(error), None)
         self.heart.began(child.pid)
         asked, hung_s = self._wait(child, stop)
         self.heart.leaving()
@@ -184,7 +181,19 @@ class _Lives:
         kills_after = self.heart.oom_kills
         kills = None if self.kills is None or kills_after is None else max(0, kills_after - self.kills)
         ending = judge(code, asked=stop.is_set(), forced=forced, oom_kills=kills, hung_s=hung_s)
-        self.log.end(run, ending, code, oom_kills=kills)
+        return code, self._ended(run, ending, code, oom_kills=kills)
+
+    def _begin(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            leashed(self.argv),
+            cwd=self.folder,
+            env={**os.environ, SUPERVISED: "1", **self.log.recorder.environment()},
+            start_new_session=True,  # Ctrl-C reaches us alone; we pass it on once
+        )
+
+    def _ended(self, run: str, ending: Ending, code: int | None, **facts: object) -> Verdict:
+        """Record the end, and what the whole record says of it."""
+        self.log.end(run, ending, code, **facts)
         own = read_record(self.log.recorder.state_dir).of(run)
         verdict = judge_record(own, run)
         if not own.ended:  # no disk took it; we know all the same
@@ -192,7 +201,7 @@ class _Lives:
         if verdict.class_ != ending.class_:
             LOG.info("its record says more: %s (%s)", verdict.class_, "; ".join(verdict.evidence))
         self.heart.ended(verdict)
-        return code, verdict
+        return verdict
 
     def _wait(self, child: subprocess.Popen[bytes], stop: threading.Event) -> tuple[bool, float | None]:
         """Wait for the app to end, or for a reason to end it: whether there is one, and how long it has been silent
@@ -211,10 +220,6 @@ class _Lives:
             stop.wait(0.2)
         return False, None
 
-    def _count(self, verdict: Verdict) -> None:
-        if verdict.abnormal:
-            self.breaker.note_end(verdict.phase or "", verdict.case or "", verdict.class_, key=verdict.run)
-
 
 def streamlit_command(port: int, app: Path) -> list[str]:
     """How the dashboard is started. Without an address of its own Streamlit would ask the internet for one."""
@@ -229,8 +234,14 @@ def check_port(port: int) -> None:
         try:
             probe.bind(("0.0.0.0", port))
         except (OSError, OverflowError):
-            hint = "stop the other program or choose another port (--port, or make run PORT=8600)"
+            hint = "stop the other program or choose another port (--port, or make run PORT=8600); it may be where "
+            hint += "another Strokescope answers /health, the port after its own (STROKESCOPE_HEALTH_PORT moves that)"
             raise PortInUse(f"port {port} cannot be used", hint=hint) from None
+
+
+def unstarted(error: OSError) -> Ending:
+    """The end of a run that could not begin."""
+    return Ending("crash", "confirmed", (f"it could not be started: {error.strerror or 'no process could be had'}",))
 
 
 def exit_code(returncode: int) -> int:

@@ -44,6 +44,7 @@ class Verdict:
         phase, case, whom: the risky step that was under way; whom is "a visitor's job" or "the app itself".
         last_sign: when anything of the run was written last.
         chart: the heartbeat of its last minutes, oldest first.
+        counts: whether it says anything for safe mode, where it is abnormal.
     """
 
     class_: str
@@ -57,6 +58,7 @@ class Verdict:
     whom: str | None = None
     last_sign: float | None = None
     chart: tuple[Beat, ...] = ()
+    counts: bool = True
 
     @property
     def abnormal(self) -> bool:
@@ -186,12 +188,13 @@ def _planned(own: Record) -> Ending | None:
 
 def _without_end(own: Record, step: Event | None, hub_message: str | None) -> Ending:
     """Nobody lived to write down the end: the Hub's word, then circumstances, otherwise unknown."""
-    silent = "there is no stop record"
-    for pattern, class_ in _MESSAGES:
-        if hub_message and pattern.search(hub_message):
-            return Ending(class_, "confirmed", (silent, "the Hub says that the container exceeded this limit"))
+    silent, space = "there is no stop record", _on_space(own)
     if (planned := _planned(own)) is not None:
         return planned
+    for pattern, class_ in _MESSAGES:
+        if hub_message and pattern.search(hub_message):  # of a Space's container, and this run may not have been in one
+            said = "the Hub says that the container exceeded this limit"
+            return Ending(class_, "confirmed" if space else "probable", (silent, said))
     last, found = _last_vitals(own), []
     if last.ram is not None and last.ram >= FULL_RAM:
         found.append(Ending("out of memory", "probable", (silent, _ram_sentence(last))))
@@ -200,7 +203,7 @@ def _without_end(own: Record, step: Event | None, hub_message: str | None) -> En
     full, _ = _disk_full(own, own.last_sign or 0.0)
     if full:
         found.append(Ending("disk full", "probable", (silent, full)))
-    elif last.disk is not None and last.disk >= FULL_DISK:
+    elif space and last.disk is not None and last.disk >= FULL_DISK:
         said = f"disk was at {100 * last.disk:.0f} % of its limit in the last heartbeat"
         found.append(Ending("storage eviction", "probable", (silent, said)))
     if len(found) == 1:
@@ -261,11 +264,16 @@ def _disk_full(own: Record, until: float) -> tuple[str, str]:
 
 
 def _was_asleep(own: Record, end: Event) -> bool:
-    start = next((event for event in own.events if event.event == "run start"), None)
-    if start is None or not start.facts.get("space"):
-        return False
-    used = max((event.at for event in own.events if event.event.startswith("phase")), default=start.at)
-    return end.at - used >= ASLEEP_S
+    used = max(
+        (event.at for event in own.events if event.event == "run start" or event.event.startswith("phase")),
+        default=end.at,
+    )
+    return _on_space(own) and end.at - used >= ASLEEP_S
+
+
+def _on_space(own: Record) -> bool:
+    """Whether it ran on a Space, by its own word: only there is a container evicted or put to sleep."""
+    return any(event.event == "run start" and event.facts.get("space") for event in own.events)
 
 
 def _ram_sentence(last: Vitals) -> str:

@@ -18,6 +18,7 @@ from core.resources.reading import Reading, network_rates
 from core.ui.style import ACCENT, AMBER, RED
 
 MINUTES = 10.0
+HIGH, LOW = 230, 170  # pixels, legend included: RAM and disk, and what is only looked at in trouble
 STEP_S = 2.0  # moments are told on this grid: a point that is pointed at is there again after the next tick
 ROLES = ("app", "worker", "supervisor", "other")
 PARTS = ("cache", "results", "uploads", "state", "logs", "tmp", "libraries")
@@ -31,6 +32,8 @@ _GIB, _MIB, _GB, _MB = float(1 << 30), float(1 << 20), 1e9, 1e6
 _DASHES = ([1, 0], [6, 3], [2, 2], [8, 2, 2, 2])
 _KNOWN = {"filter": "isValid(datum.value)"}  # an area cannot have gaps
 _ONE = {"sequence": {"start": 0, "stop": 1, "as": "one"}}  # data of one row, for what is drawn once
+_LEGEND = {"orient": "bottom", "columns": 3, "labelFontSize": 11, "rowPadding": 1, "symbolSize": 60, "offset": 4,
+           "padding": 0}  # fmt: skip
 Column = Sequence[float | str | None]
 Rule = tuple[float, str, str]  # share of the limit, colour, words
 
@@ -99,7 +102,7 @@ def pressure_chart(history: Sequence[Reading]) -> Chart:
         WAITED: [None if reading.pressure is None else reading.pressure.some10 for reading in history],
         STALLED: [None if reading.pressure is None else reading.pressure.full10 for reading in history],
     }
-    spec = _spec("Pressure, % of the time", (), (CPU, THROTTLED, WAITED, STALLED), 100.0)
+    spec = _spec("Pressure, % of the time", (), (CPU, THROTTLED, WAITED, STALLED), 100.0, height=LOW)
     return Chart(spec, columns, "CPU, and the time that work waited for RAM, over the last ten minutes")
 
 
@@ -112,7 +115,7 @@ def network_chart(history: Sequence[Reading]) -> Chart:
         RECEIVED: [None if rate is None else rate[0] / _MB for rate in rates],
         SENT: [None if rate is None else rate[1] / _MB for rate in rates],
     }
-    spec = _spec("Network, MB/s", (), (RECEIVED, SENT), None, least=0.1)
+    spec = _spec("Network, MB/s", (), (RECEIVED, SENT), None, least=0.1, height=LOW)
     return Chart(spec, columns, "Network in and out over the last ten minutes")
 
 
@@ -143,8 +146,24 @@ def _spec(
     *,
     least: float = 0.0,
     now: str = "now",
+    height: int = HIGH,
 ) -> dict[str, Any]:
     """Fixed axes and margins, so that nothing moves when data arrives; without `top` the axis follows the data."""
+    layers = _series(areas, lines, top, now)
+    for number, (share, colour, words) in enumerate(rules):
+        layers += _rule_layers(share * (top or 1.0), colour, words, 2 + 38 * number)
+    if least:
+        layers.append({"data": _ONE, "mark": {"type": "rule", "opacity": 0}, "encoding": {"y": {"datum": least}}})
+    return {
+        "height": height,
+        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 600, "offset": 8},
+        "layer": [*layers, _pointer((*areas, *lines), now)],
+        "config": {"view": {"stroke": None}, "legend": _LEGEND},
+    }
+
+
+def _series(areas: Sequence[str], lines: Sequence[str], top: float | None, now: str) -> list[dict[str, Any]]:
+    """What is drawn of the data: areas on each other, lines over them."""
     named = (*areas, *lines)
     scale: dict[str, Any] = {"zero": True} if top is None else {"domain": [0, top], "nice": False}
     series = {"field": "series", "type": "nominal", "title": None}
@@ -156,33 +175,12 @@ def _spec(
     layers: list[dict[str, Any]] = []
     if areas:
         stacked = drawn | {"y": y | {"stack": "zero"}, "order": {"field": "series"}}
-        layers.append(
-            _folded(areas, known=True) | {"mark": {"type": "area", "opacity": 0.75, "clip": True}, "encoding": stacked}
-        )
+        mark = {"type": "area", "opacity": 0.75, "clip": True}
+        layers.append(_folded(areas, known=True) | {"mark": mark, "encoding": stacked})
     if lines:
         dashed = drawn | {"strokeDash": series | {"scale": dashes}}
         layers.append(_folded(lines) | {"mark": {"type": "line", "strokeWidth": 2, "clip": True}, "encoding": dashed})
-    for number, (share, colour, words) in enumerate(rules):
-        layers += _rule_layers(share * (top or 1.0), colour, words, 2 + 38 * number)
-    if least:
-        layers.append({"data": _ONE, "mark": {"type": "rule", "opacity": 0}, "encoding": {"y": {"datum": least}}})
-    return {
-        "height": 250,
-        "title": {"text": title, "anchor": "start", "fontSize": 13, "fontWeight": 600, "offset": 8},
-        "layer": [*layers, _pointer(named, now)],
-        "config": {
-            "view": {"stroke": None},
-            "legend": {
-                "orient": "bottom",
-                "columns": 3,
-                "labelFontSize": 11,
-                "rowPadding": 1,
-                "symbolSize": 60,
-                "offset": 4,
-                "padding": 0,
-            },
-        },
-    }
+    return layers
 
 
 def _folded(names: Sequence[str], *, known: bool = False) -> dict[str, Any]:

@@ -120,9 +120,14 @@ def _status(status: Status) -> dict[str, Any]:
 
 def _event(event: Event) -> dict[str, Any]:
     """One transition: numbers, and the words that are known to be ours."""
+    told = {"event": event.event, "at": round(event.at, 1), "run": event.run, "role": event.role}
+    return {**told, "facts": facts_told(event)}
+
+
+def facts_told(event: Event) -> dict[str, object]:
+    """What of a transition anybody may read."""
     facts = {name: value for name, value in event.facts.items() if _is_plain(value) or name in _WORDS}
-    kept = {name: value for name, value in facts.items() if not _LOOKS_PRIVATE.search(str(value))}
-    return {"event": event.event, "at": round(event.at, 1), "run": event.run, "role": event.role, "facts": kept}
+    return {name: value for name, value in facts.items() if not _LOOKS_PRIVATE.search(str(value))}
 
 
 def _is_plain(value: object) -> bool:

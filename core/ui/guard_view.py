@@ -18,7 +18,13 @@ from core.resources.reading import Reading
 from core.resources.watchdog import Status
 from core.resources.watched import killed_error
 
-RUNGS = ("calm", "RAM is high", "RAM is short: no step may begin", "RAM is nearly gone", "RAM is gone")
+RUNGS = ("", "RAM is high", "RAM is short: no step may begin", "RAM is nearly gone", "RAM is gone")
+DISK_RUNGS = (
+    "",
+    "the disk is rather full",
+    "the disk is nearly full: what can be spared is removed",
+    "the disk is full: nothing that writes may begin",
+)
 
 
 @st.fragment(run_every=2.0)
@@ -84,7 +90,8 @@ def ledger_rows(entries: Iterable[Entry]) -> list[dict[str, object]]:
 
 def watchdog_in_words(status: Status) -> str:
     """How things stand, and what the watchdog last did."""
-    parts = [f"Watchdog: {RUNGS[min(status.ram, len(RUNGS) - 1)]}"]
+    rungs = (RUNGS[min(status.ram, len(RUNGS) - 1)], DISK_RUNGS[min(status.disk, len(DISK_RUNGS) - 1)])
+    parts = [f"Watchdog: {', '.join(rung for rung in rungs if rung) or 'calm'}"]
     if not status.sees:
         parts.append("RAM cannot be read now, so nothing is watched")
     if status.to_limit_s is not None:

@@ -80,8 +80,7 @@ class Lifeline:
         """Judge the runs that nobody ended; what ended abnormally counts towards safe mode."""
         self._breaker.prepare()
         for verdict in self._log.settle():
-            if verdict.abnormal:
-                self._breaker.note_end(verdict.phase or "", verdict.case or "", verdict.class_, key=verdict.run)
+            self._breaker.note_run(verdict)
 
     def beat(self, reading: Reading) -> None:
         """Record one reading; now and then see whether safe mode can be left."""

@@ -21,7 +21,6 @@ from core.resources.guard import Guard, make_guard
 from core.resources.probe import Sampler
 from core.resources.recorder import Recorder
 from core.resources.room import Room
-from core.resources.runs import PreviousRun, history
 from core.segmentation.kept import Results
 from core.settings import Settings, load_settings
 from core.sources.hub import make_fetcher
@@ -29,12 +28,14 @@ from core.sources.opening import open_source, parse_spec
 from core.sources.protocol import Listing, Source
 from core.ui.faults import Faults
 from core.ui.health import Pulses
+from core.ui.lately import Lately
+from core.ui.past import Past, read_past
 from core.ui.sessions import Sessions
 from core.ui.slices import AGREEMENT, PREDICTION, TRUTH, Sheet, load_sheet
 from core.ui.state import local_key
 from core.ui.tasks import Tasks
 from core.ui.volumes import Volumes
-from core.workflows.making_room import Spare, offers
+from core.workflows.making_room import Offers, Spare
 
 FETCHES = 64  # threads: who waits for a transfer waits in the Hub's own queue, which knows who goes next
 QUESTIONS, AHEAD = 16, 2  # small questions, images fetched ahead
@@ -104,28 +105,29 @@ def faults() -> Faults:
     return Faults(recorder().note)
 
 
-@st.cache_resource(ttl=30.0, max_entries=1, show_spinner=False)
-def earlier_runs() -> tuple[PreviousRun, ...]:
-    """How the last runs ended, newest first, as of half a minute ago: a full record takes a while to read."""
-    return history(settings().state_dir, persist_dir=settings().persist_dir)
+@st.cache_resource(max_entries=1, show_spinner=False)
+def past() -> Lately[Past]:
+    """How the last runs ended and the last transitions, as of half a minute ago; no page waits for it."""
+    state_dir = settings().state_dir
+    return Lately(lambda: read_past(state_dir), Past())
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def guard() -> Guard:
     """The door before every heavy step, and its watchdog, which runs."""
-    readings, kept, record, answers = (
-        sampler(),
-        cache(),
-        recorder(),
-        results(),
-    )  # threads that outlive this must not ask
+    # threads that outlive this must not ask
+    readings, kept, record, answers, pictures = sampler(), cache(), recorder(), results(), drawings()
+
+    def trim() -> None:
+        sheet.clear()
+        pictures.drop_results()
 
     def evict() -> None:
         kept.evict(max(1, readings.latest().disk.excess_bytes))
 
     made = make_guard(
-        settings(), record, lambda: readings.latest().disk, trim=sheet.clear, evict=evict, breaker=breaker(),
-        spare=Spare(kept), helps=lambda: offers(kept, answers),
+        settings(), record, lambda: readings.latest().disk, trim=trim, evict=evict, breaker=breaker(),
+        spare=Spare(kept), helps=Offers(kept, answers),
     )  # fmt: skip
     made.watchdog.start()
     readings.describe(lambda: {os.getpid(): step_of(record), **made.watchdog.doing()})

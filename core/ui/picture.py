@@ -134,14 +134,17 @@ def _sheet(word: str, name: str, path: Path, layer: Layer | None) -> Sheet:
     tasks, guard, me = loaders.drawings(), loaders.guard(), watcher()
     key = ("sheet", path, over, stamps, kind)
 
-    def ready(report: Report, cancelled: Cancelled) -> None:
+    def ready(report: Report, cancelled: Cancelled) -> Sheet:
         door = functools.partial(guard.enter, step, "decode", me, cancelled, told_to(report, "Drawing"))
-        loaders.sheet(path, over, stamps, window, adc, kind, door)
+        return loaders.sheet(path, over, stamps, window, adc, kind, door)
 
     st.session_state[_SHEETS].append(key)
     tasks.drop_done(key)
-    outcome(tasks, key, f"Drawing {MODALITIES[name].label}", ready, unit="%")
-    return loaders.sheet(path, over, stamps, window, adc, kind, functools.partial(guard.enter, step, "decode", me))
+    try:
+        made: Sheet = outcome(tasks, key, f"Drawing {MODALITIES[name].label}", ready, unit="%")
+    finally:
+        tasks.drop_done(key)  # kept by loaders.sheet alone, which gives it back when RAM is short
+    return made
 
 
 def _static_again() -> None:

@@ -18,12 +18,13 @@ from core.resources.guard import Guard
 from core.resources.probe import Sampler
 from core.resources.processes import supervised
 from core.resources.record import read_record
-from core.resources.runs import PreviousRun, history
+from core.resources.runs import PreviousRun
 from core.resources.safemode import OFF
 from core.segmentation.kept import Results
 from core.settings import Settings
-from core.ui import cache_view, guard_view, live, run_view
+from core.ui import cache_view, guard_view, live, record_view, run_view
 from core.ui.diagnostics import diagnostics, facts_of, settings_in_force
+from core.ui.past import Past, read_past
 
 
 @dataclass(frozen=True)
@@ -33,14 +34,14 @@ class World:
     Attributes:
         sessions: how many are open.
         calculator: draws "what would this cost?".
-        earlier: how the last runs ended, newest first; read from the record where nobody gives them.
+        past: how the last runs ended and the last transitions; read from the record where nobody gives them.
     """
 
     guard: Guard | None = None
     breaker: Breaker | None = None
     sessions: Callable[[], int] | None = None
     calculator: Callable[[], None] | None = None
-    earlier: Callable[[], Sequence[PreviousRun]] | None = None
+    past: Callable[[], Past] | None = None
 
 
 NOTHING = World()
@@ -48,8 +49,9 @@ NOTHING = World()
 
 def draw(settings: Settings, sampler: Sampler, cache: Cache, results: Results, world: World = NOTHING) -> None:
     """Draw the whole page body."""
-    runs = world.earlier() if world.earlier else history(settings.state_dir, persist_dir=settings.persist_dir)
-    abnormal = bool(runs) and runs[0].class_ not in run_view.CALM
+    past = world.past() if world.past is not None else read_past(settings.state_dir)
+    runs = past.runs
+    abnormal = bool(runs) and runs[0].abnormal
     with st.container(key="resources-page"):
         live.gauges(sampler, world.guard)
         _trouble(runs, abnormal, world.breaker)
@@ -58,7 +60,7 @@ def draw(settings: Settings, sampler: Sampler, cache: Cache, results: Results, w
         with left:
             if world.guard is not None:
                 _work(world.guard)
-            _runs(runs, abnormal, world)
+            _runs(past, abnormal, world)
         with right:
             st.subheader("Processes")
             live.processes(sampler)
@@ -92,12 +94,14 @@ def _work(guard: Guard) -> None:
         guard_view.predicted_and_real(guard)
 
 
-def _runs(runs: Sequence[PreviousRun], abnormal: bool, world: World) -> None:
-    """The runs before this one; the newest is told at the top of the page when it ended abnormally."""
+def _runs(past: Past, abnormal: bool, world: World) -> None:
+    """The runs before this one and the record; the newest is told at the top when it ended abnormally."""
     st.subheader("Earlier runs" if abnormal else "Previous run")
     if not abnormal:
-        run_view.previous(runs)
-    run_view.past(runs)
+        run_view.previous(past.runs)
+    run_view.past(past.runs)
+    with st.expander("Flight record", icon=":material/flight:", key="resources-record-box"):
+        record_view.table(past.events)
     _this_run(world)
 
 

@@ -29,7 +29,7 @@ def last_run_and_cache() -> None:
     """One quiet line."""
     entries = loaders.cache().entries()
     cases = len({(e.source, e.case_id) for e in entries})
-    told = in_words(next(iter(loaders.earlier_runs()), None), time.time())
+    told = in_words(next(iter(loaders.past()().runs), None), time.time())
     st.caption(f"{told} · cached: {cases} cases, {sum(e.bytes for e in entries) / 1e6:.0f} MB")
 
 

@@ -17,7 +17,6 @@ from core.ui.charts import last_minutes_chart
 from core.ui.gauges import of_limit
 from core.ui.live import draw_chart
 
-CALM = ("clean stop", "sleep", "unknown")
 ENDINGS = {
     "clean stop": "The previous run stopped cleanly.",
     "sleep": "The previous run ended because the Space fell asleep.",
@@ -36,7 +35,7 @@ ENDINGS = {
 def previous(runs: Sequence[PreviousRun]) -> None:
     """How the newest of the runs that are over ended, with its evidence."""
     before = runs[0] if runs else None
-    calm = before is None or before.class_ in CALM
+    calm = before is None or not before.abnormal
     (st.info if calm else st.warning)(previous_in_words(before), icon=":material/history:")
     if before is not None:
         with st.expander("Evidence", icon=":material/search:", key="resources-evidence"):
@@ -94,7 +93,7 @@ def _last_in_words(run: PreviousRun) -> str:
     """' It ended 2026-08-02 11:42:07 UTC.', and how full RAM was at last where the end was not normal."""
     ended = f" It ended {moment(run.ended_at)}." if run.ended_at else ""
     last = next((b.vitals for b in reversed(run.chart) if b.vitals.ram_used is not None and b.vitals.ram_limit), None)
-    if run.class_ in CALM or last is None:
+    if not run.abnormal or last is None:
         return ended
     of = of_limit(last.ram_used or 0.0, last.ram_limit or 0.0, binary=True)
     seen = f", last seen {moment(run.last_sign)}" if not ended and run.last_sign is not None else ""

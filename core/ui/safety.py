@@ -43,8 +43,8 @@ def may_open(source: Source, case_id: str) -> bool:
     if (source.spec, case_id) in agreed or not (held or (now.active and state.is_unasked())):
         return True
     why = (
-        f"**{case_id} is in quarantine: the app ended abnormally with it ({', '.join(held)}).** "
-        "Opening it may end the app again."
+        f"**{case_id} is in quarantine, as this step ended abnormally with it: {', '.join(held)}.** "
+        "Opening it may end the app."
         if held
         else f"**{case_id} is not opened by itself in safe mode.** Nobody has chosen it here yet."
     )

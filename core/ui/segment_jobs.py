@@ -141,9 +141,10 @@ def _offer(question: Question, guard: Guard, begin: Callable[[], None]) -> None:
     voxels = segment_case.voxels_of(question.inputs[engine.inputs[0]].path)
     step = engine_step(engine.name, engine.predict_memory_mb(voxels), voxels)
     (needs, free), (verdict, fits), never = price(guard, step), judged(guard, step), hopeless(guard, step)
-    label = f"Run · needs {size(needs)} of {size(free)} free · ~{max(1.0, engine.predict_seconds(voxels)):.0f} s"
+    seconds = max(1.0, engine.predict_seconds(voxels))
+    label = f"Run · needs {size(needs)}, {size(free)} may still be used · ~{seconds:.0f} s"
     st.button(label, type="primary", key="run", icon=":material/play_arrow:", width="stretch", disabled=never,
-              on_click=begin, help="RAM as it is now, and seconds on one core.")  # fmt: skip
+              on_click=begin, help="RAM as the door counts it: with a margin and a reserve for the pages.")  # fmt: skip
     if never:
         st.warning(f"**{engine.name} cannot run here: it {verdict}.**", icon=":material/block:")
         return
@@ -161,7 +162,10 @@ def before_you(places: Sequence[Place], missing: str) -> str:
     jobs = [place for place in places if place.kind == "score" or place.kind.startswith("engine:")]
     if jobs:
         return f"queue: you would be {ordinal(1 + sum(place.position > 0 for place in jobs))}, after the job that runs"
-    return f"Now it {missing}." if missing else ""
+    if not missing:
+        return ""
+    hope = "it would have to wait" if places else "nothing runs that will give any back"
+    return f"It does not fit now, and {hope}: it {missing}."
 
 
 def _score_key(result: JobResult, truth: LocalFile) -> tuple[str, str, str]:

@@ -114,6 +114,12 @@ class Tasks:
             if task is not None and task.state == "done":
                 del self._tasks[key]
 
+    def drop_results(self) -> None:
+        """Forget every task that is done, and so what it made; who waits for one still gets it."""
+        with self._lock:
+            for key in [key for key, task in self._tasks.items() if task.state == "done"]:
+                del self._tasks[key]
+
     def leave(self, key: Hashable, watcher: str = "") -> None:
         """This watcher no longer wants the result; the last one to leave stops the work."""
         with self._lock:

@@ -75,13 +75,16 @@ def fetch(
 
     Args:
         visit: None for no door.
-        known: what is known of the case; without it the sizes are not.
+        known: what is known of the case; None to ask the source where the door must hear the sizes.
 
     Raises:
         OverBudget, Quarantined: the door did not let it in.
         HubError, CaseNotFound, BadVolume, DiskFull, FetchCancelled: as the source does.
     """
     step = None if visit is None else fetch_needs(visit.guard.settings, source, case_id, names, known)
+    if step is not None and known is None and visit is not None and costs_network(source):
+        asked = source.case(case_id, cancelled)
+        step = fetch_needs(visit.guard.settings, source, case_id, names, asked)
     if visit is None or step is None:
         return source.fetch(case_id, list(names), report, cancelled, turn)
     with visit.enter(step, step.kind, cancelled):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Generic, TypeVar
 
 from core.hub.cache import Cache
 from core.resources.budget import Help
@@ -19,43 +20,66 @@ from core.segmentation.kept import Results
 from core.settings import Settings
 from core.workflows.guarded import Visit
 
+T = TypeVar("T")
 FRESH_S = 2.0  # a count is believed for so long,
 SHARE = 0.05  # or until counting takes no more than this part of the time
 FIRST_S = 0.5  # how long the first who asks waits for the count
 IN_RAM = frozenset({"tmpfs", "ramfs"})
 
 
-class Spare:
-    """Called, it says how many bytes of the cache eviction could free. Safe to use from several threads.
+class Counted(Generic[T]):
+    """Called, it says what was counted last. Safe to use from several threads.
 
-    Counted in the background, since a large cache takes its time: nobody at the door waits for it but the first, and
-    that one not for long. Until it is known the answer is 0.
+    Counted in the background, since a large cache takes its time: nobody waits for it long.
+
+    Args:
+        unknown: the answer until the first count is there.
+        patient: who finds the count old waits FIRST_S for a new one; else only the very first who asks does.
     """
 
-    def __init__(self, cache: Cache, clock: Callable[[], float] = time.monotonic) -> None:
-        self._cache, self._clock = cache, clock
+    def __init__(
+        self, count: Callable[[], T], unknown: T, patient: bool = False, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._ask, self._known, self._patient, self._clock = count, unknown, patient, clock
         self._lock, self._counted = threading.Lock(), threading.Event()
-        self._known, self._until, self._counting = 0, float("-inf"), False
+        self._until, self._counting = float("-inf"), False
 
-    def __call__(self) -> int:
+    def __call__(self) -> T:
         """The last count; a new one begins when it is old."""
         with self._lock:
             begin = not self._counting and self._clock() >= self._until
             self._counting = self._counting or begin
+            if begin and self._patient:
+                self._counted.clear()
         if begin:
-            threading.Thread(target=self._count, name="spare", daemon=True).start()
-        self._counted.wait(FIRST_S)
+            threading.Thread(target=self._count, name="count", daemon=True).start()
+        if begin or not self._patient:
+            self._counted.wait(FIRST_S)
         return self._known
 
     def _count(self) -> None:
         begun = self._clock()
         try:
-            self._known = self._cache.spare_bytes()[0]
+            self._known = self._ask()
         finally:
             now = self._clock()
             with self._lock:
                 self._until, self._counting = now + max(FRESH_S, (now - begun) / SHARE), False
             self._counted.set()
+
+
+class Spare(Counted[int]):
+    """How many bytes of the cache eviction could free; 0 until that is known."""
+
+    def __init__(self, cache: Cache, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(lambda: cache.spare_bytes()[0], 0, clock=clock)
+
+
+class Offers(Counted[tuple[Help, ...]]):
+    """What people could do to make room, for the screen: nobody's page waits while a large cache is walked."""
+
+    def __init__(self, cache: Cache, results: Results, clock: Callable[[], float] = time.monotonic) -> None:
+        super().__init__(lambda: offers(cache, results), (), patient=True, clock=clock)
 
 
 @contextmanager

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,35 +71,34 @@ def one_time_point(
         CaseNotFound, ModalityAbsent, HubError, FetchCancelled, DiskFull: as the source's fetch does.
         BadVolume: no such time point, or the image is damaged.
     """
-    here = visit is None or modality in source.cached(case_id)
-    known = None if here else source.case(case_id, cancelled)
-    fetched = fetch(visit, source, case_id, [modality], report, cancelled, turn, known)
+    fetched = fetch(visit, source, case_id, [modality], report, cancelled, turn)
     if modality not in fetched.files:
         raise absent(case_id, modality)
     whole = fetched.files[modality]
     with cache.lease([whole.path]):
         header = read_header(whole.path)
         series = time_points(header)
-        chosen = series.default if index is None else index
-        folder = cache.root / DERIVED / whole.sha256[:40]
-        what = series.label(chosen)
-
-        def tick(done: int, total: int) -> None:
-            if cancelled():
-                raise FetchCancelled("stopped while taking out a time point", hint="choose it again to go on")
-            report(Progress(what, done, total))
-
+        chosen, folder = series.default if index is None else index, cache.root / DERIVED / whole.sha256[:40]
         cut = time_point_path(chosen, folder).is_file()
         with nullcontext() if cut else _door(visit, source, case_id, header, cancelled):
             if not cut:
                 cache.make_room(int(_SPARE * (header.vox_offset + header.volume_bytes)))
-            path = time_point(whole.path, chosen, folder, tick)
+            path = time_point(whole.path, chosen, folder, _ticking(series.label(chosen), report, cancelled))
     with cache.lease([path]):
         with suppress(OSError):
             os.utime(path)  # used now
         file = _digested(path)
         prune(cache.root / DERIVED, keep=path)
     return TimePoint(file, series, chosen)
+
+
+def _ticking(what: str, report: Report, cancelled: Cancelled) -> Callable[[int, int], None]:
+    def tick(done: int, total: int) -> None:
+        if cancelled():
+            raise FetchCancelled("stopped while taking out a time point", hint="choose it again to go on")
+        report(Progress(what, done, total))
+
+    return tick
 
 
 def _door(

@@ -134,15 +134,8 @@ def segment(
     voxels = voxels_of(inputs[engine.inputs[0]].path)
     word = recorded_case(settings, case_id, source)
     step = engine_step(engine.name, engine.predict_memory_mb(voxels), voxels, word)
-    job = Job(
-        job_id=uuid.uuid4().hex,
-        case_id=case_id,
-        engine=engine.name,
-        inputs={name: file.path for name, file in inputs.items()},
-        parameters=engine.settle(parameters),
-        out_dir=out_dir,
-        source=source,
-    )
+    paths = {name: file.path for name, file in inputs.items()}
+    job = Job(uuid.uuid4().hex, case_id, engine.name, paths, engine.settle(parameters), out_dir, source)
     with (
         _guarded(settings, guard) as guarding,
         guarding.enter(step, "engine", owner, cancelled, waiting) as worker,

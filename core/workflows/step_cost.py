@@ -14,7 +14,7 @@ from core.case import MODALITIES, TRUTH, CaseRef
 from core.errors import HubNoHeader, ModalityAbsent
 from core.imaging.header import Header
 from core.imaging.windowing import presets
-from core.resources.budget import CEILING, SAFETY, Decision, advice, decide_disk, reserve_mb, size
+from core.resources.budget import CEILING, SAFETY, Decision, advice, decide_disk, size
 from core.resources.cost import Step, cut_step, engine_step, fetch_step, sample_step, score_step, view_step
 from core.resources.guard import Guard
 from core.segmentation.engine import EngineInfo
@@ -114,10 +114,9 @@ def never_admitted(decision: Decision) -> bool:
 
 
 def price(guard: Guard, step: Step) -> tuple[float, float]:
-    """MB of RAM that a step needs, and MB that it may have: it fits when the first is not more than the second."""
+    """MB of RAM that a step needs, margin and reserve included, and MB that it may have: the sums of a refusal."""
     memory = guard.admission.check(step)[0]
-    reserve = reserve_mb(memory.limit_mb)
-    return memory.needed_mb - reserve, max(0.0, memory.free_mb - reserve)
+    return memory.needed_mb, memory.free_mb
 
 
 def _header(source: Source, case: CaseRef, name: str, here: frozenset[str], cancelled: Cancelled) -> Header | None:

@@ -135,6 +135,56 @@ def test_what_does_not_fit_beside_what_is_open_trims_first() -> None:
         pytest.fail("it was let in")
 
 
+def test_small_steps_of_others_give_no_hope_to_what_the_app_itself_has_no_room_for() -> None:
+    """They come one after the other, so that something always runs; the large step hears its numbers all the same."""
+    door, stop = Admission(lambda: replace(ROOM, used_mb=2400)), threading.Event()
+    small, large = Step("fetch", "fetching", 40, 1), replace(HEAVY, memory_mb=800)
+
+    def fetch_on(owner: str) -> None:
+        while not stop.is_set():
+            with door.enter(small, owner):
+                time.sleep(0.1)
+
+    others = [threading.Thread(target=fetch_on, args=(owner,)) for owner in "abc"]
+    gives_up = time.monotonic() + LONG_S
+    try:
+        for one in others:
+            one.start()
+        with pytest.raises(OverBudget, match="of RAM"), door.enter(
+            large, "me", lambda: time.monotonic() > gives_up
+        ):  # fmt: skip
+            pytest.fail("it was let in")
+    finally:
+        stop.set()
+        for one in others:
+            one.join(LONG_S)
+    assert door.places() == ()
+
+
+def test_who_hopes_in_vain_is_passed_only_so_often_and_then_refused() -> None:
+    """What runs might give enough back by its prediction, but has taken less: that is seen once it is gone."""
+    door, stop = Admission(lambda: replace(ROOM, used_mb=2400)), threading.Event()
+    mild, large = Step("fetch", "fetching", 100), replace(HEAVY, memory_mb=420)
+
+    def go_on(owner: str) -> None:
+        while not stop.is_set():
+            with door.enter(mild, owner):
+                time.sleep(0.05)
+
+    others = [threading.Thread(target=go_on, args=(owner,)) for owner in "abc"]
+    gives_up = time.monotonic() + LONG_S
+    try:
+        for one in others:
+            one.start()
+        until(lambda: len(door.places()) > 2)
+        with pytest.raises(OverBudget), door.enter(large, "me", lambda: time.monotonic() > gives_up):
+            pytest.fail("it was let in")
+    finally:
+        stop.set()
+        for one in others:
+            one.join(LONG_S)
+
+
 def test_a_closed_door_opens_again() -> None:
     door = Admission(lambda: ROOM)
     with visitors(Visitor(door, HEAVY, "a")):

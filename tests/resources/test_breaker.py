@@ -16,6 +16,7 @@ from core.resources.breaker import Breaker
 from core.resources.record import read_record
 from core.resources.recorder import Recorder
 from core.resources.runs import RunLog, judge
+from core.resources.verdict import Verdict
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -88,6 +89,17 @@ def test_health_closes_it_and_success_lifts_the_quarantine(tmp_path: Path) -> No
     with one.step("engine", case="sub-1"):
         pass
     one.require("engine", "sub-1")
+
+
+def test_a_run_counts_as_of_its_end(tmp_path: Path) -> None:
+    """Three power cuts in a month, each found out at the next start."""
+    one = breaker(tmp_path)
+    for number in range(3):
+        one.note_run(Verdict("unknown", "none", (), 1.0, None, f"{number:012d}", last_sign=1e9 + 86_400 * number))
+    assert (one.state().active, one.pending()) == (False, True)
+    for number in range(3, 5):
+        one.note_run(Verdict("crash", "confirmed", (), 1.0, 1e9 + 2 * 86_400 + number, f"{number:012d}"))
+    assert one.state().reason == "3 abnormal ends within 15 minutes"
 
 
 def test_a_cancelled_job_is_no_death(tmp_path: Path) -> None:

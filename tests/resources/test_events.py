@@ -15,6 +15,7 @@ from core.resources import events
 from core.resources.events import (
     FILE,
     MAX_BYTES,
+    NEXT,
     OLDER,
     Event,
     append,
@@ -83,6 +84,27 @@ def test_bounded_and_the_newest_stay(tmp_path: Path) -> None:
     assert ([event.number for event in found][-700:], damaged) == (list(range(5300, 6000)), 0)
 
 
+def test_how_runs_began_and_ended_outlives_what_came_between(tmp_path: Path) -> None:
+    ends = [replace(EVENT, event=name, run=f"{n:012d}") for n in range(30) for name in ("run start", "run end")]
+    append(tmp_path, ends)
+    for start in range(0, 6000, 500):
+        append(tmp_path, [replace(EVENT, number=number) for number in range(start, start + 500)])
+    found, damaged = read_lines(tmp_path)
+    assert (list(found[:40]), damaged) == (ends[20:], 0)
+    assert {event.event for event in found[40:]} == {EVENT.event}
+    assert sum(path.stat().st_size for path in tmp_path.iterdir()) < 4 * MAX_BYTES
+
+
+def test_where_the_next_file_cannot_begin_nothing_is_lost(tmp_path: Path) -> None:
+    (tmp_path / NEXT).mkdir()
+    append(tmp_path, [replace(EVENT, event="run start")])
+    for start in range(0, 6000, 500):
+        append(tmp_path, [replace(EVENT, number=number) for number in range(start, start + 500)])
+        assert (tmp_path / FILE).stat().st_size < 3 * MAX_BYTES
+    assert read_lines(tmp_path)[0][0].event == "run start"
+    assert (tmp_path / OLDER).stat().st_size < 3 * MAX_BYTES
+
+
 def test_several_writers_tear_nothing(tmp_path: Path) -> None:
     def write(who: int) -> None:
         for number in range(60):
@@ -106,6 +128,12 @@ def test_files_of_a_bucket_are_immutable_bounded_and_read_in_order(tmp_path: Pat
     (tmp_path / "2-torn.json").write_bytes(encode(EVENT)[:20])
     found, damaged = read_files(tmp_path)
     assert ([event.number for event in found], damaged) == (list(range(20, 30)), 1)
+
+
+def test_files_of_one_millisecond_are_read_in_order(tmp_path: Path) -> None:
+    for number in (8, 9, 10, 99, 100):
+        put_file(tmp_path, replace(EVENT, number=number))
+    assert [event.number for event in read_files(tmp_path)[0]] == [8, 9, 10, 99, 100]
 
 
 def test_a_slow_bucket_gives_the_newest_in_time(tmp_path: Path) -> None:

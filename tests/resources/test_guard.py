@@ -150,6 +150,33 @@ def test_a_command_has_a_guard_of_its_own(tmp_path: Path) -> None:
     assert not [thread for thread in left if thread.name == "watchdog" and thread.is_alive()]
 
 
+@pytest.mark.parametrize(("peak_mb", "learnt"), [(200.0, 200.0), (90.0, 100.0)])
+def test_a_worker_that_was_killed_above_its_prediction_teaches_that_much(
+    guard: Guard, peak_mb: float, learnt: float
+) -> None:
+    command = replace(guard, breaker=None)
+    for _ in range(5):
+        with command.enter(STEP, "engine") as worker:
+            worker.ended(ChildEnd(-9, 9, "", peak_mb, False, False, 1.0))
+    assert guard.admission.predict_mb(STEP) == learnt
+    with command.enter(STEP, "engine") as worker:
+        worker.ended(ChildEnd(-9, 9, "", 150.0, False, False, 1.0))
+    assert guard.admission.predict_mb(STEP) == learnt  # one is no lesson, and less than is expected by now is none
+
+
+def test_ram_that_cannot_be_read_is_a_refusal_with_words(tmp_path: Path) -> None:
+    def nothing() -> DiskReading:
+        raise OSError(24, "Too many open files")
+
+    settings = Settings(cache_dir=tmp_path / "cache", state_dir=tmp_path / "state")
+    with Recorder(settings.state_dir, role="app") as recorder:
+        blind = make_guard(settings, recorder, nothing)
+        with pytest.raises(OverBudget, match="cannot be read now") as caught, blind.enter(STEP, "engine"):
+            pytest.fail("it was let in")
+        assert caught.value.hint and blind.admission.places() == ()
+        blind.watchdog.stop()
+
+
 def test_ordinals() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th",

@@ -37,8 +37,9 @@ def test_a_large_step_is_not_passed_for_ever() -> None:
     large, small, running = entry(1, "b", 2200), entry(2, "c"), entry(0, "a", 500)
     assert next_in_line([large, small], [running], ROOM) == small
     assert next_in_line([replace(large, passed=PATIENCE), small], [running], ROOM) is None
-    full = replace(ROOM, used_mb=1500)  # by nothing that would end: others need not wait for it
-    assert next_in_line([replace(large, passed=PATIENCE), small], [], full) == small
+    full = replace(ROOM, used_mb=1500)  # by nothing that would end: others wait until it is refused
+    assert next_in_line([replace(large, passed=PATIENCE), small], [], full) is None
+    assert next_in_line([small], [], full) == small
 
 
 def test_a_heavy_step_that_waits_for_its_lane_holds_nobody_back() -> None:
@@ -90,8 +91,19 @@ def test_never_and_not_now() -> None:
     assert never_fits(Entry(0, "a", 10, 45_000, False), ROOM) is not None
     full = replace(ROOM, used_mb=3000)
     assert not_now(entry(0, mb=500), [], full) is not None
-    assert not_now(entry(0, mb=500), [entry(1)], full) is None
     assert not_now(Entry(0, "a", 10, 5000, False), [], replace(ROOM, disk_free_mb=9000)) is not None
+
+
+def test_hope_is_what_running_steps_may_give_back() -> None:
+    full, step = replace(ROOM, used_mb=3000), entry(0, mb=500)
+    assert not_now(step, [entry(1, mb=800)], full) is None
+    assert not_now(step, [replace(entry(1, mb=100), resident_mb=1000)], full) is None
+    short = not_now(step, [entry(1, mb=100)], full)
+    assert short is not None and short.free_mb == pytest.approx(75) and short.needed_mb == pytest.approx(1025)
+    writes, low = Entry(0, "a", 10, 5000, False), replace(ROOM, disk_free_mb=9000)
+    assert not_now(writes, [Entry(1, "b", 10, 3600, False)], low) is None
+    hopeless = not_now(writes, [Entry(1, "b", 10, 100, False)], low)
+    assert hopeless is not None and hopeless.resource == "disk"
 
 
 entries = st.lists(

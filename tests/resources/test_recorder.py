@@ -133,6 +133,13 @@ def test_a_folder_that_cannot_be_written_costs_the_record_only(tmp_path: Path, w
     assert good == ["phase begin", "phase end", "threshold"]
 
 
+def test_a_heartbeat_that_cannot_be_kept_is_counted(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with recording(tmp_path / "file") as recorder:
+        recorder.beat(HALF)
+    assert recorder.troubles() == {"local ENOTDIR": 1}
+
+
 def test_a_full_disk_leaves_the_transitions_in_the_heartbeat(small_disk: Path) -> None:
     with Recorder(small_disk, patience_s=30.0) as recorder:
         recorder.beat(HALF)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from core.resources.beats import Beat, Vitals, open_beats, pack_beat
+from core.resources.breaker import Breaker
 from core.resources.events import FILE as LINES
 from core.resources.events import Event, append
 from core.resources.record import EARLIER, read_record
@@ -105,7 +107,7 @@ def test_a_fresh_container_reads_the_persistent_folder(tmp_path: Path) -> None:
     bucket, asked = tmp_path / "bucket", []
     log = RunLog(tmp_path / "one", persist_dir=bucket)
     log.end(log.start(), judge(1), 1)
-    log.start()
+    log.start(space=True)
     with log.recorder.phase("engine", case="sub-1", predicted_mb=10.0):
         bucketed = {path: path.read_bytes() for path in (bucket / FOLDER).iterdir()}
     log.recorder.close()
@@ -122,8 +124,21 @@ def test_a_fresh_container_reads_the_persistent_folder(tmp_path: Path) -> None:
     assert found is not None
     assert (found.class_, found.confidence, found.phase) == ("out of memory", "confirmed", "engine")
     (judged,) = RunLog(fresh, persist_dir=bucket, hub_message=hub).settle(gone)
-    assert (judged.class_, len(asked)) == ("out of memory", 2)
+    assert (judged.class_, judged.counts, len(asked)) == ("out of memory", True, 2)
     assert [run.class_ for run in history(fresh, gone)] == ["out of memory", "crash"]  # the copy is local now
+
+
+def test_an_idle_run_of_another_container_is_told_but_does_not_count(tmp_path: Path) -> None:
+    """Two containers share the persistent folder, and the new one starts while the old one serves."""
+    idle, busy = tmp_path / "idle", tmp_path / "busy"
+    RunLog(tmp_path / "one", persist_dir=idle).start(space=True)
+    (judged,) = RunLog(tmp_path / "two", persist_dir=idle).settle(gone)
+    assert (judged.class_, judged.abnormal, judged.counts) == ("unknown", True, False)
+    old = RunLog(tmp_path / "three", persist_dir=busy)
+    old.start(space=True)
+    with old.recorder.phase("engine", case="sub-1"):  # this may be the loop that safe mode ends
+        (judged,) = RunLog(tmp_path / "four", persist_dir=busy).settle(gone)
+    assert (judged.class_, judged.phase, judged.counts) == ("unknown", "engine", True)
 
 
 def test_commands_are_no_runs(tmp_path: Path) -> None:
@@ -191,6 +206,21 @@ def test_what_earlier_versions_wrote_is_probable(tmp_path: Path) -> None:
     newest = previous_run(tmp_path)
     assert newest is not None
     assert newest.class_ == "clean stop"
+
+
+def test_what_earlier_versions_left_without_an_end_does_not_count(tmp_path: Path) -> None:
+    """They wrote none for a run that was killed: three of those over two months are no reason for safe mode."""
+    now = time.time()
+    starts = [
+        {"event": "start", "run": f"{n:012d}", "at": now - 86_400 * n, "pid": 9, "born": 1.0} for n in (60, 30, 10)
+    ]
+    (tmp_path / EARLIER).write_text("\n".join(map(json.dumps, starts)) + "\n")
+    breaker = Breaker(Recorder(tmp_path, patience_s=30.0), patience_s=30.0)
+    judged = RunLog(tmp_path).settle(gone)
+    for verdict in judged:
+        breaker.note_run(verdict)
+    assert [verdict.class_ for verdict in judged] == ["unknown"] * 3
+    assert (breaker.state().active, breaker.pending()) == (False, False)
 
 
 json_values = st.recursive(

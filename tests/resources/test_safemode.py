@@ -65,6 +65,19 @@ def test_health_ends_safe_mode_but_not_the_quarantine() -> None:
     assert decide([*healthy, entry_of(DONE, 800.0, phase="engine", case="sub-1")]).allows("engine", "sub-1")
 
 
+def test_health_forgets_what_ended_in_one_place_alone() -> None:
+    assert not decide([end(0.0), entry_of(HEALTHY, 700.0), end(90 * 86_400.0)]).active
+    assert decide([end(0.0), entry_of(HEALTHY, 700.0), end(800.0), end(900.0)]).active
+
+
+def test_what_ended_long_before_it_was_counted_is_not_recent() -> None:
+    days = [entry_of(END, 9e6 + n, phase="", ended=f"{86_400.0 * n}", key=str(n)) for n in range(3)]
+    assert not decide(days).active
+    soon = [entry_of(END, 9e6 + 9000 * n, phase="", ended=f"{100.0 * n}", key=str(n)) for n in range(3)]
+    assert decide(soon).active
+    assert decide([entry_of(END, 9e6, phase="", ended="soon", key=str(n)) for n in range(3)]).active
+
+
 def test_what_waits_for_health() -> None:
     ends = [end(1000.0)]
     assert not pending([])

@@ -50,8 +50,11 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving(tmp_path: Path, code: str, pause: float = 0.01, grace: float = 10.0) -> Iterator[subprocess.Popen[str]]:
-    argv = [sys.executable, "-c", SERVE, str(free_port()), str(tmp_path / "Home.py"), str(pause), str(grace), code]
+def serving(
+    tmp_path: Path, code: str, pause: float = 0.01, grace: float = 10.0, folder: str = "."
+) -> Iterator[subprocess.Popen[str]]:
+    app = tmp_path / folder / "Home.py"
+    argv = [sys.executable, "-c", SERVE, str(free_port()), str(app), str(pause), str(grace), code]
     env = {**os.environ, "STROKESCOPE_STATE_DIR": str(tmp_path / "state"), "PYTHONPATH": str(ROOT)}
     started = subprocess.Popen(argv, stdout=subprocess.PIPE, env=env, text=True)
     try:
@@ -115,6 +118,27 @@ def test_a_dying_app_is_started_again_and_then_given_up(tmp_path: Path) -> None:
     assert [end.text("class") for end in ends(tmp_path)] == ["native crash"] * 3
     state = safe_mode(tmp_path / "state")
     assert (state.active, state.reason) == (True, "3 abnormal ends within 15 minutes")
+
+
+def test_an_app_that_cannot_be_started_is_tried_again(tmp_path: Path) -> None:
+    """No folder to start it in stands for no file, no process and no memory to be had for a moment."""
+    with serving(tmp_path, "raise SystemExit(0)", pause=3.5, folder="later") as process:
+        deadline = time.monotonic() + 60
+        while not ends(tmp_path) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        (tmp_path / "later").mkdir()
+        assert process.wait(timeout=60) == 0
+    found = ends(tmp_path)
+    assert [end.text("class") for end in found] == ["crash"] * (len(found) - 1) + ["clean stop"]
+    assert "could not be started" in str(found[0].facts["evidence"])
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux' prlimit")
+def test_it_gives_up_in_order_where_no_process_can_be_had(tmp_path: Path) -> None:
+    few = "import os, resource; resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE, (5, 4096)); raise SystemExit(3)"
+    with serving(tmp_path, few) as process:
+        process.communicate(timeout=60)
+        assert process.returncode == os.EX_OSERR
 
 
 def test_a_stop_during_the_pause(tmp_path: Path) -> None:
@@ -184,6 +208,7 @@ def test_port_in_use() -> None:
         with pytest.raises(PortInUse) as caught:
             check_port(taken.getsockname()[1])
     assert "another port" in caught.value.sentence()
+    assert "STROKESCOPE_HEALTH_PORT" in caught.value.sentence()
     check_port(free_port())
 
 

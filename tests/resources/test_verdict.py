@@ -33,6 +33,7 @@ def beat(at: float, ram: float = 0.3, disk: float = 0.2, errno: int | None = Non
 
 
 START = event("run start", 1.0)
+ON_SPACE = event("run start", 1.0, space=True)
 STEP = event("phase begin", 5.0, phase="engine", case="sub-1", owner="visitor", predicted_mb=900.0)
 
 
@@ -64,9 +65,11 @@ def verdict(*traces: Event | Beat, hub: str | None = None) -> Verdict:
         ((beat(8.0, ram=0.84),), "unknown", "none"),
         ((beat(8.0, ram=0.95), beat(9.0, ram=0.2)), "unknown", "none"),
         ((beat(8.0), event("threshold", 9.0, ram_percent=90.0)), "out of memory", "probable"),
-        ((beat(8.0, disk=0.96),), "storage eviction", "probable"),
+        ((ON_SPACE, beat(8.0, disk=0.96)), "storage eviction", "probable"),
+        ((beat(8.0, disk=0.96),), "unknown", "none"),  # the disk of a laptop, which evicts nothing
         ((beat(8.0, disk=0.96), event("disk full", 8.5)), "disk full", "probable"),
-        ((beat(8.0, ram=0.9, disk=0.96),), "unknown", "none"),
+        ((ON_SPACE, beat(8.0, ram=0.9, disk=0.96)), "unknown", "none"),
+        ((beat(8.0, ram=0.9, disk=0.96),), "out of memory", "probable"),
         ((event("stop asked", 8.0), beat(8.0, ram=0.9)), "clean stop", "probable"),
         ((ended("out of memory", 9.0, None, found_later=True, confidence="probable"),), "out of memory", "probable"),
         ((event("run end", 9.0, rc=-6),), "native crash", "confirmed"),  # what a heartbeat has room for
@@ -90,8 +93,12 @@ def test_the_table(traces: tuple[Event | Beat, ...], class_: str, confidence: st
     ],
 )
 def test_the_hubs_message_confirms_a_silent_end(message: str, class_: str) -> None:
-    found = verdict(START, beat(8.0), hub=message)
+    found = verdict(ON_SPACE, beat(8.0), hub=message)
     assert (found.class_, found.confidence) == (class_, "confirmed")
+    elsewhere = verdict(START, beat(8.0), hub=message)
+    assert (elsewhere.class_, elsewhere.confidence) == (class_, "probable")
+    asked = verdict(ON_SPACE, event("stop asked", 8.0), hub=message)  # the Hub speaks of a container before
+    assert (asked.class_, asked.confidence) == ("clean stop", "probable")
     assert verdict(START, beat(8.0), hub="Build error").class_ == "unknown"
     assert verdict(START, ended("crash", 9.0, 1), hub=message).class_ == "crash"
 

@@ -140,9 +140,7 @@ def test_the_next_worker_is_spared_while_the_killed_one_gives_its_memory_back(tm
     dog.stop()
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
-def test_without_a_descriptor_left_it_says_so_and_goes_on_when_there_is_one(tmp_path: Path) -> None:
-    code = """
+WITHOUT_DESCRIPTORS = """
 import os, resource, sys, time
 from pathlib import Path
 from core.resources.light import LightMemory
@@ -178,7 +176,15 @@ with dog.watch("a") as job:
 dog.stop()
 print(victim.kills > 0)
 """
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_without_a_descriptor_left_it_says_so_and_goes_on_when_there_is_one(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path)], cwd=ROOT, capture_output=True, text=True, check=False
+        [sys.executable, "-c", WITHOUT_DESCRIPTORS, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, "True"), done.stderr

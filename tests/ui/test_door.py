@@ -73,7 +73,7 @@ def test_the_button_tells_what_it_needs_of_what_is_free(world: Path) -> None:
     app = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
     assert not app.exception
     label = run_label(app)
-    assert label.startswith("Run · needs 0.")
+    assert label.startswith("Run · needs ")
     assert " GB may still be used · ~2 s" in label
     assert told(world) == [("sample", "sample", "sample-01")]
 
@@ -107,6 +107,27 @@ def test_a_static_view_goes_through_the_door_once(world: Path) -> None:
     app.run()
     assert len(app.get("plotly_chart")) == 2
     assert [step for step in told(world) if step[2] == "sample-01"] == made
+
+
+def test_pictures_that_are_given_back_at_once_are_drawn_all_the_same(world: Path) -> None:
+    app = page(open_app(source="sample", case="sample-01"), "1_Cases.py")
+    over = threading.Event()
+
+    def give_back() -> None:
+        while not over.is_set():
+            loaders.sheet.clear()
+
+    thread = threading.Thread(target=give_back, daemon=True)
+    thread.start()
+    try:
+        app.toggle(key="static-view").set_value(True).run()
+    finally:
+        over.set()
+        thread.join(60)
+    assert not app.exception
+    assert len(app.get("plotly_chart")) == 2
+    steps = [step for step in told(world) if step[:2] == ("decode", "view")]
+    assert len(steps) == 2  # the page itself never stood at the door
 
 
 def test_the_neighbour_is_got_ahead_as_the_apps_own_work(world: Path) -> None:
@@ -163,5 +184,7 @@ def test_the_line_before_you() -> None:
     assert before_you((fetching,), "") == ""
     assert before_you((running,), "") == "queue: you would be 1st, after the job that runs"
     assert before_you((running, waiting, fetching), "") == "queue: you would be 2nd, after the job that runs"
-    assert before_you((), "needs 3 GB") == "It would be refused now, nothing runs that ends: it needs 3 GB."
-    assert before_you((fetching,), "needs 3 GB") == "It would have to wait: it needs 3 GB."
+    assert before_you((), "needs 3 GB") == (
+        "It does not fit now, and nothing runs that will give any back: it needs 3 GB."
+    )
+    assert before_you((fetching,), "needs 3 GB") == "It does not fit now, and it would have to wait: it needs 3 GB."

@@ -37,6 +37,10 @@ def test_predicted_against_real() -> None:
 
 def test_the_watchdog_in_words() -> None:
     assert guard_view.watchdog_in_words(Status(0, 0, None, (), None)) == "Watchdog: calm"
+    full = guard_view.watchdog_in_words(Status(0, 3, None, (), None))
+    assert full == "Watchdog: the disk is full: nothing that writes may begin"
+    both = guard_view.watchdog_in_words(Status(1, 9, None, (), None))
+    assert "RAM is high, the disk is full" in both
     kill = Kill("level", 960.0, 1000.0, 700.0, 300.0, None)
     told = guard_view.watchdog_in_words(Status(2, 0, 12.0, ("scoring",), kill))
     assert "RAM is short" in told

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,11 +11,14 @@ import pytest
 from streamlit.testing.v1 import AppTest
 
 from core.hub.entries import CacheEntry
-from core.resources.runs import RunLog, judge
+from core.resources.beats import Vitals
+from core.resources.recorder import Recorder
+from core.resources.runs import Ending, RunLog, judge
 from core.ui.cache_view import cache_rows, in_words, of_rows
+from tests.ui.pages import open_app, page, words
 
 
-def page(folder: str) -> None:
+def body(folder: str) -> None:
     """What pages/3_Resources.py does, over one folder."""
     from pathlib import Path
 
@@ -36,7 +41,7 @@ def page(folder: str) -> None:
 
 @pytest.fixture
 def app(tmp_path: Path) -> Iterator[AppTest]:
-    yield AppTest.from_function(page, default_timeout=20, args=(str(tmp_path),))
+    yield AppTest.from_function(body, default_timeout=20, args=(str(tmp_path),))
 
 
 def keep_images(folder: Path) -> list[Path]:
@@ -76,6 +81,47 @@ def test_previous_run_in_words(app: AppTest, tmp_path: Path) -> None:
     app.run()
     assert "ran out of memory (confirmed)" in app.warning[0].value
     assert "Earlier runs" in [heading.value for heading in app.subheader]
+
+
+def test_an_end_that_nobody_knows_is_drawn_at_the_top(app: AppTest, tmp_path: Path) -> None:
+    now = iter(range(1000))
+    gone = Recorder(tmp_path / "state", role="app", run="a" * 12, clock=lambda: float(next(now)))
+    gone.record("run start", {"phase": ""})
+    for number in range(5):
+        gone.beat(Vitals(number * 1e8, 1e9, disk_used=1e9, disk_limit=5e10), tell=False)
+    gone.close(30)
+    said = RunLog(tmp_path / "state", recorder=gone)
+    said.end("a" * 12, Ending("unknown", "none", ("there is no stop record",)))
+    app.run()
+    assert not app.exception
+    assert "Nobody knows what ended" in app.warning[0].value
+    assert len(app.get("vega_lite_chart")) == 5
+
+
+def test_the_flight_record_is_a_table(app: AppTest, tmp_path: Path) -> None:
+    log = RunLog(tmp_path / "state", clock=lambda: 0.0)
+    run = log.start()
+    log.recorder.note("phase begin", phase="decode", case="sample-01", name="secret words", predicted_mb=120.5)
+    log.end(run, judge(-9, oom_kills=1), -9)
+    app.run()
+    (rows,) = (frame.value.to_dict("records") for frame in app.dataframe if "verdict" in frame.value.columns)
+    assert [row["event"] for row in rows] == ["run end", "phase begin", "run start"]
+    assert rows[0]["verdict"] == "out of memory (confirmed)"
+    assert "ended by SIGKILL; the kernel counted 1 kill(s) for memory" in rows[0]["told"]
+    assert (rows[1]["step"], rows[1]["case"], rows[1]["told"]) == ("decode", "sample-01", "predicted_mb 120.5")
+    assert {row["run"] for row in rows} == {run[:6]}
+
+
+def test_a_bucket_that_hangs_is_never_asked_by_a_page(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flight = world / "bucket" / "flight"
+    flight.mkdir(parents=True)
+    os.mkfifo(flight / "000000000000001-abc-1-1.json")  # a read of it never ends
+    monkeypatch.setenv("STROKESCOPE_PERSIST_DIR", str(world / "bucket"))
+    before = set(threading.enumerate())
+    shown = page(open_app(), "3_Resources.py")
+    assert not shown.exception
+    assert "No earlier run is recorded here." in words(shown)
+    assert [t.name for t in set(threading.enumerate()) - before if t.name.startswith("asks")] == []
 
 
 def test_the_charts_are_vega_and_no_plotly(app: AppTest) -> None:

@@ -106,6 +106,16 @@ def test_the_chart_of_the_end_needs_a_heartbeat() -> None:
     assert len(app.get("vega_lite_chart")) == 0
 
 
+def test_an_end_that_nobody_knows_counts_and_is_drawn() -> None:
+    from streamlit.testing.v1 import AppTest
+
+    beats = tuple(Beat(float(n), "r", "app", 1, None, Vitals(n * GIB, 10.0 * GIB)) for n in range(9))
+    unknown = PreviousRun("unknown", "none", ("there is no stop record",), 0.0, None, last_sign=8.0, chart=beats)
+    app = AppTest.from_function(runs_page, default_timeout=30, args=((unknown,),)).run()
+    assert not app.exception and not app.info
+    assert "RAM was at 8.00 of 10.0 GiB" in app.warning[0].value
+
+
 def test_home_tells_the_story_in_one_line() -> None:
     assert run_story.in_words(None, 0.0) == "no earlier run is recorded"
     told = run_story.in_words(OOM, 250.0 + 7200.0)

@@ -30,7 +30,7 @@ def test_the_case_in_quarantine_asks_and_leaving_ends_it_all(crashed: Path) -> N
     app = page(open_app(source="sample", case="sample-01"), "1_Cases.py")
     assert not app.exception
     assert 'Safe mode: 2 abnormal ends in the step "engine" of case sample-01' in words(app)
-    assert "sample-01 is in quarantine" in words(app)
+    assert "sample-01 is in quarantine, as this step ended abnormally with it: " in words(app)
     assert viewer(app) is None
     app.button(key="open-anyway").click().run()
     assert not app.exception

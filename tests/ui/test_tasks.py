@@ -79,6 +79,23 @@ def test_a_surprise_is_raised_where_the_result_is_wanted() -> None:
         result_of(task)
 
 
+def test_what_is_given_back_is_still_handed_to_who_waits() -> None:
+    tasks, answers = Tasks(1), iter([HubOffline("no network", hint="wait"), None])
+
+    def work(report: Report, cancelled: Cancelled) -> str:
+        if (error := next(answers)) is not None:
+            raise error
+        return "picture"
+
+    assert tasks.start("bad", "x", work).wait(30)
+    good = tasks.start("good", "x", work)
+    assert good.wait(30)
+    tasks.drop_results()
+    assert tasks.get("good") is None
+    assert tasks.get("bad") is not None
+    assert result_of(good) == "picture"
+
+
 def test_the_queue_tells_positions_and_forgets_old_tasks() -> None:
     tasks, go = Tasks(1, keep=3), threading.Event()
 

@@ -14,12 +14,14 @@ from core.hub.cache import Cache
 from core.resources.cost import Step
 from core.resources.guard import Guard
 from core.resources.safemode import read_entries
+from core.segmentation.engine import load_engine
 from core.sources.local import LocalSource
 from core.sources.protocol import Source
 from core.sources.sample import SampleSource
 from core.workflows import guarded
 from core.workflows.guarded import Visit, fetch, recorded_case
 from core.workflows.one_time_point import one_time_point
+from core.workflows.segment_case import fetch_inputs
 from tests.hub.conftest import source_on
 from tests.hubserver import Fault, HubServer
 from tests.hubserver.shards import COMMIT, REPO, Case, nifti, shard
@@ -84,6 +86,19 @@ def test_what_the_disk_cannot_hold_is_refused_before_a_byte(hub: HubServer, sour
             fetch(Visit(guard), source, "sub-1", NAMES, known=known)
         assert hub.requests == 0
         assert steps(guard) == [] and refusals(guard) == 1
+
+
+def test_sizes_that_nobody_told_are_asked_for(source: Source, tmp_path: Path) -> None:
+    needed = source.case("sub-1").sizes["dwi"] / 1e6
+    tight = replace(AMPLE, disk_free_mb=needed / 2, disk_limit_mb=1.0, disk_scale_mb=0.0)
+    with door(tmp_path, tight) as guard:
+        with pytest.raises(OverBudget, match="of disk"):
+            fetch(Visit(guard), source, "sub-1", ["dwi"])
+        with pytest.raises(OverBudget, match="of disk"):
+            fetch_inputs(source, "sub-1", load_engine("diffusion").info, visit=Visit(guard))
+        assert steps(guard) == [] and refusals(guard) == 2
+    with door(tmp_path, replace(tight, disk_free_mb=2 * needed)) as guard:
+        assert fetch(Visit(guard), source, "sub-1", ["dwi", "truth"]).files
 
 
 def test_what_the_app_gets_by_itself_never_waits(source: Source, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from pathlib import Path
 
@@ -10,13 +11,14 @@ import pytest
 from core.errors import OverBudget
 from core.hub.cache import Cache
 from core.resources.budget import Help
-from core.resources.cost import fetch_step
+from core.resources.cost import fetch_step, view_step
 from core.resources.disk import DiskReading
 from core.resources.guard import make_guard
 from core.resources.recorder import Recorder
 from core.segmentation.kept import Results
 from core.settings import Settings
-from core.workflows.making_room import Spare, helps, lies_in_ram, offers
+from core.workflows.making_room import Counted, Offers, Spare, helps, lies_in_ram, offers
+from core.workflows.step_cost import judged
 
 MB = 1_000_000
 
@@ -87,6 +89,48 @@ def test_offers_are_counted_where_things_lie(tmp_path: Path) -> None:
     assert {(one.words, one.resource, one.mb) for one in found} == {
         ("close the open cases", "disk", 1.0), ("clear the kept segmentations", "disk", 2.0),
     }  # fmt: skip
+
+
+def test_a_page_that_judges_never_walks_the_cache_itself(tmp_path: Path) -> None:
+    """The screen takes the last count; a walk that takes long goes on beside it."""
+    walking, go = threading.Event(), threading.Event()
+    settings = Settings(cache_dir=tmp_path / "cache", state_dir=tmp_path / "state", memory_limit="100M")
+    walkers: list[threading.Thread] = []
+
+    def walk() -> tuple[Help, ...]:
+        walkers.append(threading.current_thread())
+        walking.set()
+        assert go.wait(60)
+        return (Help("clear the cache", "RAM", 1e6),)
+
+    offered = Counted[tuple[Help, ...]](walk, (), patient=True)
+    full = DiskReading(1000 * MB, "test", 990 * MB, 900 * MB, 10 * MB)
+    with Recorder(settings.state_dir, role="app") as recorder:
+        guard = make_guard(settings, recorder, lambda: full, helps=offered)
+        sentence, fits = judged(guard, view_step(10**9))
+        assert not fits and "clear the cache" not in sentence
+        assert walking.is_set() and threading.current_thread() not in walkers
+        go.set()
+        end = time.monotonic() + 60
+        while "clear the cache" not in judged(guard, view_step(10**9))[0]:
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        guard.watchdog.stop()
+    assert len(walkers) == 1
+
+
+def test_an_old_offer_is_counted_anew_before_it_is_made_again(tmp_path: Path) -> None:
+    now = [100.0]
+    made = Offers(Cache(tmp_path), Results(tmp_path), clock=lambda: now[0])
+    assert made() == ()
+    (tmp_path / "results" / "r").mkdir(parents=True)
+    (tmp_path / "results" / "r" / "mask.nii.gz").write_bytes(bytes(2 * MB))
+    assert made() == ()
+    end = time.monotonic() + 60
+    while not (found := made()):
+        assert time.monotonic() < end
+        now[0] += 100.0
+    assert [one.mb for one in found if one.resource == "disk"] == [2.0]
 
 
 @pytest.mark.parametrize(

@@ -90,7 +90,7 @@ def test_a_refusal_has_its_numbers_and_what_would_help(tmp_path: Path) -> None:
         later = replace(job, memory_mb=1300.0)
         assert not judged(guard, later)[1] and not hopeless(guard, later)
         needs, free = price(guard, later)
-        assert (round(needs), round(free)) == (1625, 1500)
+        assert (round(needs), round(free)) == (1925, 1800)
     with door(tmp_path / "b", replace(AMPLE, disk_free_mb=100.0, disk_limit_mb=1000.0)) as guard:
         assert not hopeless(guard, Step("fetch", "fetching", 1.0, 800.0))
         assert hopeless(guard, Step("fetch", "fetching", 1.0, 900.0))
@@ -101,4 +101,4 @@ def test_what_was_learnt_counts(guard: Guard) -> None:
     before = price(guard, step)[0]
     for _ in range(5):
         guard.ledger.note("engine:test", 100.0, 200.0)
-    assert price(guard, step)[0] == pytest.approx(2 * before)
+    assert price(guard, step)[0] - before == pytest.approx(125.0)
