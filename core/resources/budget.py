@@ -42,10 +42,12 @@ class Help:
 
 
 def decide(predicted_mb: float, used_mb: float, limit_mb: float) -> Decision:
-    """Admit a step whose predicted peak, with its safety margin and the reserve, stays under the ceiling."""
-    needed = SAFETY * predicted_mb + reserve_mb(limit_mb)
-    free = max(0.0, CEILING * limit_mb - used_mb)
-    return Decision(needed <= free, needed, free, limit_mb)
+    """Admit a step whose predicted peak, with its safety margin, leaves the reserve free below the ceiling.
+
+    The margin is part of what is needed, the reserve is no part of what is free.
+    """
+    needed, may = SAFETY * predicted_mb, CEILING * limit_mb - reserve_mb(limit_mb) - used_mb
+    return Decision(needed <= may, needed, max(0.0, may), limit_mb)
 
 
 def decide_disk(wanted_mb: float, free_mb: float, limit_mb: float, scale_mb: float | None = None) -> Decision:

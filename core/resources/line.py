@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from core.resources.budget import CEILING, SAFETY, Decision, decide, decide_disk, reserve_mb
+from core.resources.budget import SAFETY, Decision, decide, decide_disk
 from core.resources.disk import DiskReading
 from core.resources.memory import MB, MemoryReading
 
@@ -119,9 +119,8 @@ def unspent_mb(running: Entry) -> float:
 
 def never_fits(entry: Entry, room: Room) -> Decision | None:
     """The decision that says that not even an empty container would do; None when one would."""
-    needed = SAFETY * entry.memory_mb + reserve_mb(room.limit_mb)
-    if needed > CEILING * room.limit_mb:
-        return Decision(False, needed, max(0.0, CEILING * room.limit_mb - room.used_mb), room.limit_mb)
+    if not decide(entry.memory_mb, 0.0, room.limit_mb).admitted:
+        return decide(entry.memory_mb, room.used_mb, room.limit_mb)
     disk = decide_disk(entry.disk_mb, room.disk_limit_mb, room.disk_limit_mb, room.disk_scale_mb)
     if not disk.admitted:
         return decide_disk(entry.disk_mb, room.disk_free_mb, room.disk_limit_mb, room.disk_scale_mb)

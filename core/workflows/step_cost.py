@@ -14,7 +14,7 @@ from core.case import MODALITIES, TRUTH, CaseRef
 from core.errors import HubNoHeader, ModalityAbsent
 from core.imaging.header import Header
 from core.imaging.windowing import presets
-from core.resources.budget import CEILING, SAFETY, Decision, advice, decide_disk, size
+from core.resources.budget import SAFETY, Decision, advice, decide, decide_disk, size
 from core.resources.cost import Step, cut_step, engine_step, fetch_step, sample_step, score_step, view_step
 from core.resources.guard import Guard
 from core.segmentation.engine import EngineInfo
@@ -110,11 +110,11 @@ def never_admitted(decision: Decision) -> bool:
     """Whether a decision would be the same with nothing else in the container."""
     if decision.resource == "disk":
         return not decide_disk(decision.needed_mb, decision.limit_mb, decision.limit_mb).admitted
-    return decision.needed_mb > CEILING * decision.limit_mb
+    return not decide(decision.needed_mb / SAFETY, 0.0, decision.limit_mb).admitted
 
 
 def price(guard: Guard, step: Step) -> tuple[float, float]:
-    """MB of RAM that a step needs, margin and reserve included, and MB that it may have: the sums of a refusal."""
+    """MB of RAM that a step needs, margin included, and MB that it may have: the sums of a refusal."""
     memory = guard.admission.check(step)[0]
     return memory.needed_mb, memory.free_mb
 

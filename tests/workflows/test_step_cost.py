@@ -86,11 +86,11 @@ def test_a_refusal_has_its_numbers_and_what_would_help(tmp_path: Path) -> None:
     with door(tmp_path, replace(AMPLE, used_mb=600.0, limit_mb=3000.0)) as guard:
         verdict, fits = judged(guard, job)
         assert not fits and hopeless(guard, job)
-        assert verdict.startswith("needs 2.8 GB of RAM, 1.8 GB is free of 3.0 GB: ")
+        assert verdict.startswith("needs 2.5 GB of RAM, 1.5 GB is free of 3.0 GB: ")
         later = replace(job, memory_mb=1300.0)
         assert not judged(guard, later)[1] and not hopeless(guard, later)
         needs, free = price(guard, later)
-        assert (round(needs), round(free)) == (1925, 1800)
+        assert (round(needs), round(free)) == (1625, 1500)
     with door(tmp_path / "b", replace(AMPLE, disk_free_mb=100.0, disk_limit_mb=1000.0)) as guard:
         assert not hopeless(guard, Step("fetch", "fetching", 1.0, 800.0))
         assert hopeless(guard, Step("fetch", "fetching", 1.0, 900.0))
