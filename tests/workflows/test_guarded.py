@@ -133,7 +133,7 @@ def test_who_is_cancelled_while_it_waits_ends_as_a_stopped_transfer(source: Sour
 
         with guard.enter(JOB, "engine"), pytest.raises(FetchCancelled):
             fetch(Visit(guard, "me", hear), source, "sub-1", NAMES, cancelled=stop.is_set)
-        assert told[0].startswith("you are 1st in line: needs 0.")
+        assert told[0].startswith("you are 1st in line: needs 50 MB of RAM, ")
         assert len(guard.admission.places()) == 0
         assert {phase for _, phase, *_ in steps(guard)} == {"engine"}
 
