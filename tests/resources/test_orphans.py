@@ -25,7 +25,7 @@ def job(): run_child([sys.executable, "-c", sys.argv[1]], say, lambda: False, 60
 thread = threading.Thread(target=job); thread.start(); thread.join()
 """
 READY = "import json, os, time\nprint(json.dumps({'pid': os.getpid()}), flush=True)\n"
-LATE = READY + "parent = os.getppid()\nwhile os.getppid() == parent: time.sleep(0.01)\n"
+LATE = "import os\nparent = os.getppid()\n" + READY + "while os.getppid() == parent: time.sleep(0.01)\n"
 OFFER = "from core.resources.child import expendable\nexpendable()\n"
 SLEEP = "import time; time.sleep(600)"
 
