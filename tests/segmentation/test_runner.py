@@ -68,7 +68,7 @@ def test_a_job_gives_its_files_where_it_said_and_numbers_that_agree_with_them(
 ) -> None:
     job, heard = a_job(tmp_path, inputs, adc_core=600), []
     result = run_job(job, lambda phase, done: heard.append((phase, done)), never)
-    assert sorted(left(job)) == sorted(job.outputs)
+    assert sorted(left(job)) == sorted(result.files)
     mask = nifti.read_mask(result.mask)
     assert mask.volume_ml == pytest.approx(result.volume_ml) and dice(mask.data, sick().lesion.data) > 0.9
     assert result.core is not None and result.probability is not None
@@ -200,8 +200,7 @@ def test_files_of_an_earlier_run_survive_a_failure_before_anything_was_replaced(
     tmp_path: Path, inputs: dict[str, Path]
 ) -> None:
     job = a_job(tmp_path, inputs)
-    run_job(job, ignore, never)
-    before = {path: path.read_bytes() for path in job.outputs}
+    before = {path: path.read_bytes() for path in run_job(job, ignore, never).files}
     with pytest.raises(WorkerDied):
         run_job(job, ignore, never, command=speaker("os.kill(os.getpid(), 9)"))
     assert {path: path.read_bytes() for path in left(job)} == before
