@@ -38,6 +38,7 @@ from core.sources.hub import open_hub
 from core.sources.verified import VerifiedFiles
 from core.ui.slices import load_sheet
 from core.workflows import segment_case
+from core.workflows.asking import Ask
 from tests.hubserver import HubServer
 from tests.hubserver.shards import COMMIT, REPO, Case, shard
 from tests.stress.groups import entering, limited_group
@@ -92,7 +93,7 @@ def run(kind: str, world: World, guard: Guard) -> float:
     if kind == "segment":
         files = VerifiedFiles()
         inputs = {"dwi": files.verify(world.dwi), "adc": files.verify(world.adc)}
-        return segment_case.segment(guard.settings, ENGINE, inputs, {}, out, guard=guard).peak_rss_mb
+        return segment_case.segment(guard.settings, Ask("diffusion", inputs), out, guard=guard).peak_rss_mb
     if kind == "score":
         segment_case.score(guard.settings, world.truth, world.truth, out / "overlap.nii.gz", guard=guard)
         return guard.ledger.entries()[-1].used_mb

@@ -170,6 +170,7 @@ def segment(
     from core.hub.leases import Leases
     from core.segmentation.engine import load_engine
     from core.workflows import segment_case
+    from core.workflows.asking import Ask
     from core.workflows.making_room import visiting
 
     given = {name: path for name, path in {"dwi": dwi, "adc": adc, "flair": flair}.items() if path is not None}
@@ -186,7 +187,8 @@ def segment(
             spec = opened.spec
 
     Leases().take(file.path for file in inputs.values())  # until this process ends
-    done = segment_case.segment(settings, info, inputs, parameters, out, case, spec, _note_phase)
+    ask = Ask(engine, inputs, parameters, case, spec)
+    done = segment_case.segment(settings, ask, out, _note_phase)
 
     def lines() -> Iterator[str]:
         core = "–" if done.core_volume_ml is None else f"{done.core_volume_ml:.2f} ml"

@@ -22,6 +22,8 @@
     ├── EngineError                 a segmentation that could not be made
     │   ├── BadInput                the images are not what the engine can judge
     │   ├── BadParameter            unknown engine or parameter, or a value out of range
+    │   ├── BadModel                a model that cannot be used, or that we refuse to open
+    │   ├── EngineAbsent            this machine lacks what the engine runs on
     │   ├── JobCancelled            the user stopped the job
     │   └── WorkerDied              the worker process ended without a result
     ├── PortInUse                   another program listens where the dashboard should
@@ -146,6 +148,14 @@ class BadInput(EngineError):
 
 class BadParameter(EngineError):
     """Unknown engine or parameter, or a value out of range."""
+
+
+class BadModel(EngineError):
+    """A model cannot be used, or is refused because opening it could run its code."""
+
+
+class EngineAbsent(EngineError):
+    """This machine lacks what the engine runs on: a GPU, an image, weights, a library."""
 
 
 class JobCancelled(EngineError):

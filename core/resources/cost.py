@@ -47,9 +47,10 @@ def fetch_step(size_bytes: int, what: str = "fetching", case: str = "") -> Step:
     return Step("fetch", what, FETCH_MB, size_bytes / MB, case=case)
 
 
-def engine_step(name: str, predicted_mb: float, voxels: int, case: str = "") -> Step:
+def engine_step(name: str, predicted_mb: float, voxels: int, case: str = "", scratch_mb: float = 0.0) -> Step:
     """A segmentation, by the engine's own formula; a mask, a core and float32 scores are written twice over."""
-    return Step(f"engine:{name}", f"segmenting with {name}", predicted_mb, 12 * voxels / MB, heavy=True, case=case)
+    disk_mb = max(12 * voxels / MB, scratch_mb)
+    return Step(f"engine:{name}", f"segmenting with {name}", predicted_mb, disk_mb, heavy=True, case=case)
 
 
 def score_mb(voxels: int, foreground: int | None) -> float:

@@ -1,91 +1,86 @@
 """Engine: what segments a lesion, as one written contract.
 
-`ENGINES` names each engine and where it lives; `load_engine` imports it when it is needed. Does not run processes
-(runner.py) and does not read or write files (worker.py).
+`ENGINES` names each engine and where it lives; `load_engine` imports it when it is needed. What an engine is and needs
+is in engine_info.py. Does not run processes (runner.py) and does not write files (worker.py).
 """
 
 from __future__ import annotations
 
 import importlib
-import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Protocol, cast
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Protocol, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import BadParameter
+from core.errors import BadInput, BadParameter
+from core.imaging import nifti
+from core.imaging.header import Header
 from core.imaging.volume import Mask, Volume
+from core.segmentation.engine_info import Choice as Choice
+from core.segmentation.engine_info import EngineInfo as EngineInfo
+from core.segmentation.engine_info import Missing as Missing
+from core.segmentation.engine_info import Needs as Needs
+from core.segmentation.engine_info import Parameter as Parameter
+from core.segmentation.engine_info import Value as Value
 
-Phase = Callable[[str, float], None]  # name of the phase, fraction of the whole job done (0..1, never falling)
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """One number a user may change. `unit` and `help` are for the screen; the range is inclusive."""
-
-    name: str
-    label: str
-    default: float
-    low: float
-    high: float
-    step: float
-    unit: str
-    help: str
+Phase = Callable[[str, float], None]  # name of the phase, fraction of the engine's work done (0..1, never falling)
 
 
-@dataclass(frozen=True)
-class EngineInfo:
-    """What the screen and the budget need to know of an engine.
+@dataclass(frozen=True, eq=False)
+class Image:
+    """One input of a job: a file that is read when an engine asks for it.
 
     Attributes:
-        name: key in ENGINES and on the command line.
-        label: honest name for the screen.
-        version: changes whenever the same input may give another output.
-        inputs: modalities that it needs; `optional` ones it can use.
-        validated: one sentence: on what it is and is not validated.
-        failures: known failures, one sentence each, always on screen.
-        parameters: what a user may change.
-        memory_base_mb, memory_bytes_per_voxel: peak RSS of the worker = base + bytes x voxels of the native grid.
-        seconds_base, seconds_per_mvoxel: rough time on one core, for the button's "~ 3 s".
+        name: what the engine calls it, e.g. "dwi".
+        path: the file. An engine never writes to it and never lets a foreign program write to it.
+        sha256: of the file.
+        label: what it is in words, for sentences; by default the name in capitals.
     """
 
     name: str
-    label: str
-    version: str
-    inputs: tuple[str, ...]
-    optional: tuple[str, ...]
-    validated: str
-    failures: tuple[str, ...]
-    parameters: tuple[Parameter, ...]
-    memory_base_mb: float
-    memory_bytes_per_voxel: float
-    seconds_base: float
-    seconds_per_mvoxel: float
+    path: Path
+    sha256: str
+    label: str = ""
 
-    def predict_memory_mb(self, voxels: int) -> float:
-        """Peak resident memory of the worker in MB (1e6 bytes) for a native grid of so many voxels."""
-        return self.memory_base_mb + self.memory_bytes_per_voxel * voxels / 1e6
+    @property
+    def title(self) -> str:
+        """What it is called in sentences."""
+        return self.label or self.name.upper()
 
-    def predict_seconds(self, voxels: int) -> float:
-        """Rough seconds on one core."""
-        return self.seconds_base + self.seconds_per_mvoxel * voxels / 1e6
-
-    def settle(self, chosen: Mapping[str, float]) -> dict[str, float]:
-        """All parameters with their values: the chosen ones, checked, over the defaults.
+    @cached_property
+    def header(self) -> Header:
+        """What the file says of itself; decodes no voxel.
 
         Raises:
-            BadParameter: an unknown name, or a value that is not a number within its range.
+            BadVolume: it is no NIfTI file.
         """
-        known = {p.name: p for p in self.parameters}
-        for name, value in chosen.items():
-            if name not in known:
-                raise BadParameter(f"{self.name} has no parameter {name!r}", hint=f"it has {', '.join(known)}")
-            low, high = known[name].low, known[name].high
-            if not (math.isfinite(value) and low <= value <= high):
-                raise BadParameter(f"{name} = {value:g} is out of range", hint=f"choose {low:g} to {high:g}")
-        return {p.name: float(chosen.get(p.name, p.default)) for p in self.parameters}
+        return nifti.read_header(self.path)
+
+    @property
+    def voxels(self) -> int:
+        """Voxels of one 3D image."""
+        x, y, z = self.header.grid
+        return x * y * z
+
+    @cached_property
+    def _volume(self) -> Volume:
+        return nifti.read_volume(self.path)
+
+    def volume(self) -> Volume:
+        """The voxels as float32, decoded once and kept until `release`.
+
+        Raises:
+            BadVolume: damaged, or more than one volume.
+        """
+        return self._volume
+
+    def release(self) -> None:
+        """Forget the voxels; the next `volume` decodes them again."""
+        self.__dict__.pop("_volume", None)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,6 +94,9 @@ class Segmentation:
         warnings: sentences for the screen; everything a reader must know to judge the result.
         adc_scale: what the ADC input must be multiplied with to be in 1e-6 mm2/s; None if the engine did not judge.
         midplane: (nx, ny, nz, d), n . p = d in RAS+ mm with n to the patient's right; None if it was not sought.
+        threshold: the mask is where the probability is at least this.
+        disagreement: (X, Y, Z) float32 in 0..1, how far several opinions lie apart; None if there is only one.
+        notes: facts for the provenance, plain values for JSON, e.g. {"device": "cpu"}; no path of this machine.
     """
 
     mask: Mask
@@ -107,34 +105,79 @@ class Segmentation:
     warnings: tuple[str, ...]
     adc_scale: float | None = None
     midplane: tuple[float, float, float, float] | None = None
+    threshold: float = 0.5
+    disagreement: NDArray[np.float32] | None = None
+    notes: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Engine(Protocol):
     """The contract, checked by tests/segmentation/test_engine_contract.py.
 
-    `segment` takes volumes by modality, in any orientation, spacing and unit; returns a Segmentation on the grid of
-    inputs[info.inputs[0]]; is deterministic; reports phases; does not write, fetch or print.
-    Raises BadInput for what it cannot judge, BadParameter for bad parameters.
+    `segment` takes images by name, in any orientation, spacing and unit; returns a Segmentation on the grid of
+    inputs[info.inputs[0]]; is deterministic; reports phases; prints nothing, fetches nothing and writes only below
+    `scratch`, an empty folder that is removed afterwards. It runs in a process of its own that may be killed at any
+    time, and whatever it starts must die with that process. Raises BadInput for what it cannot judge, BadParameter for
+    bad parameters, EngineAbsent when this machine cannot run it, EngineError for whatever else fails.
+
+    `needs` is pure and imports nothing heavy; it never falls when the voxels grow. `missing` asks the machine cheaply
+    whether the engine could run here; None when it could.
     """
 
     @property
     def info(self) -> EngineInfo: ...
 
-    def segment(self, inputs: Mapping[str, Volume], parameters: Mapping[str, float], phase: Phase) -> Segmentation: ...
+    def needs(self, voxels: int, parameters: Mapping[str, Value]) -> Needs: ...
+
+    def missing(self) -> Missing | None: ...
+
+    def segment(
+        self, inputs: Mapping[str, Image], parameters: Mapping[str, Value], phase: Phase, scratch: Path
+    ) -> Segmentation: ...
 
 
 ENGINES: dict[str, str] = {
     "diffusion": "core.segmentation.engines.diffusion:ENGINE",
+    "deepisles": "core.segmentation.engines.deepisles:ENGINE",
+    "network": "core.segmentation.engines.network:open_engine",
+}
+COMBINERS: dict[str, str] = {  # not chosen for a case: their images are results of other engines
+    "consensus": "core.segmentation.consensus:ENGINE",
 }
 
 
-def load_engine(name: str) -> Engine:
+def load_engine(name: str, model: Path | None = None) -> Engine:
     """The engine of that name. Importing an engine's module is cheap: heavy libraries load inside `segment`.
 
+    Args:
+        model: a verified local folder, for engines that are nothing without one ("network").
+
     Raises:
-        BadParameter: no such engine.
+        BadParameter: no such engine, or a model where none is taken, or none where one is needed.
+        BadModel: the folder is not a model.
     """
-    if name not in ENGINES:
+    known = ENGINES | COMBINERS
+    if name not in known:
         raise BadParameter(f"there is no engine {name!r}", hint=f"choose one of {', '.join(ENGINES)}")
-    module, attribute = ENGINES[name].split(":")
-    return cast(Engine, getattr(importlib.import_module(module), attribute))
+    module, attribute = known[name].split(":")
+    found = getattr(importlib.import_module(module), attribute)
+    if not callable(found):
+        if model is not None:
+            raise BadParameter(f"{name} takes no model", hint="leave the model out, or choose another engine")
+        return cast(Engine, found)
+    if model is None:
+        raise BadParameter(f"{name} needs a model", hint="name a folder or a repository that holds one")
+    return cast(Engine, found(model))
+
+
+def needed(inputs: Mapping[str, Image], info: EngineInfo) -> tuple[Image, ...]:
+    """The images that the engine cannot do without.
+
+    Raises:
+        BadInput: one was not given.
+    """
+    for name in info.inputs:
+        if name not in inputs:
+            given = ", ".join(inputs) or "none"
+            hint = f"{info.name} needs {', '.join(info.inputs)}; given: {given}"
+            raise BadInput(f"there is no {name.upper()}", hint=hint)
+    return tuple(inputs[name] for name in info.inputs)

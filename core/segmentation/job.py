@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from core.case import check_case_id
 from core.errors import BadInput
+from core.segmentation.engine_info import Value
 
 _NAME = re.compile(r"[A-Za-z0-9]{1,40}")
 _JOB_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9-]{0,63}")
@@ -29,9 +30,11 @@ class Job:
         case_id: passes `check_case_id`; None for images that belong to no case.
         engine: key in ENGINES, letters and digits.
         inputs: modality -> path; made absolute.
-        parameters: engine parameters by name; the rest are its defaults.
+        parameters: engine parameters by name, numbers or words; the rest are its defaults.
         out_dir: folder for the outputs; made absolute. Never a folder that holds the truth.
         source: where the case came from, e.g. "sample"; None when unknown.
+        model: a verified local folder, for an engine that is nothing without one; made absolute.
+        labels: input -> what it is in words, where its name does not tell, e.g. {"mask1": "diffusion 1.0"}.
 
     Raises:
         BadInput: an id or name that may not appear in a file name, or an output that would overwrite an input.
@@ -42,9 +45,11 @@ class Job:
     case_id: str | None
     engine: str
     inputs: Mapping[str, Path]
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, Value]
     out_dir: Path
     source: str | None = None
+    model: Path | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _JOB_ID.fullmatch(self.job_id):
@@ -54,8 +59,11 @@ class Job:
         if self.case_id is not None:
             check_case_id(self.case_id)
         object.__setattr__(self, "inputs", {name: Path(path).absolute() for name, path in self.inputs.items()})
-        object.__setattr__(self, "parameters", {name: float(value) for name, value in self.parameters.items()})
+        settled = {n: value if isinstance(value, str) else float(value) for n, value in self.parameters.items()}
+        object.__setattr__(self, "parameters", settled)
         object.__setattr__(self, "out_dir", Path(self.out_dir).absolute())
+        object.__setattr__(self, "model", None if self.model is None else Path(self.model).absolute())
+        object.__setattr__(self, "labels", {str(name): str(label) for name, label in self.labels.items()})
         taken = {path.resolve() for path in self.inputs.values()}
         if any(path.resolve() in taken for path in self.outputs):
             raise BadInput("an output would overwrite an input", hint="choose another output folder")
@@ -79,6 +87,11 @@ class Job:
         return self._path(self.engine, "probseg.nii.gz")
 
     @property
+    def disagreement_path(self) -> Path:
+        """How far several opinions lie apart, 0..1, same grid; written if there are several."""
+        return self._path(f"{self.engine}disagreement", "probseg.nii.gz")
+
+    @property
     def sidecar_path(self) -> Path:
         """JSON: engine, parameters, inputs' sha256, volumes with their definitions, warnings. Written last."""
         return self._path(self.engine, "mask.json")
@@ -86,7 +99,7 @@ class Job:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """Everything a worker may leave behind, in the order it is put in place."""
-        return self.core_path, self.probability_path, self.mask_path, self.sidecar_path
+        return self.core_path, self.disagreement_path, self.probability_path, self.mask_path, self.sidecar_path
 
     @property
     def staging_dir(self) -> Path:
@@ -104,6 +117,8 @@ class Job:
                 "parameters": dict(self.parameters),
                 "out_dir": str(self.out_dir),
                 "source": self.source,
+                "model": None if self.model is None else str(self.model),
+                "labels": dict(self.labels),
             }
         )
 
@@ -124,6 +139,8 @@ class Job:
                 parameters=raw["parameters"],
                 out_dir=Path(raw["out_dir"]),
                 source=raw["source"],
+                model=None if raw.get("model") is None else Path(raw["model"]),
+                labels=raw.get("labels", {}),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise BadInput("the job file cannot be understood", hint="start the job again") from None

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from core.errors import EngineError
-from core.segmentation.engine import EngineInfo
+from core.segmentation.engine_info import EngineInfo, Value
 from core.segmentation.results import JobResult
 
 KEEP = 200
@@ -41,12 +41,16 @@ class Results:
     def folder(
         self,
         engine: EngineInfo,
-        parameters: Mapping[str, float],
+        parameters: Mapping[str, Value],
         digests: Sequence[str],
         case_id: str | None,
         source: str | None,
+        labels: Mapping[str, str] | None = None,
     ) -> Path:
         """Where the result of exactly this lies, or will lie.
+
+        Args:
+            labels: as the job's, where what an input is called matters to the result.
 
         Raises:
             BadParameter: the engine does not take these parameters.
@@ -58,6 +62,7 @@ class Results:
             engine.version,
             sorted(engine.settle(parameters).items()),
             list(digests),
+            *([sorted(labels.items())] if labels else []),
         ]
         return self._root / hashlib.sha256(json.dumps(recipe).encode()).hexdigest()[:32]
 
@@ -67,8 +72,7 @@ class Results:
             result = JobResult.from_json((folder / _RECORD).read_text(encoding="utf-8"))
         except (EngineError, OSError, ValueError):
             return None
-        files = (result.mask, result.core, result.probability, result.sidecar)
-        return result if all(f is None or f.is_file() for f in files) else None
+        return result if all(f.is_file() for f in result.files) else None
 
     def keep(self, folder: Path, result: JobResult, most: int = KEEP) -> None:
         """Note a finished result in its folder, and let the oldest go. A full disk only costs the memory of it."""

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from core.errors import EngineError
+
+_FILES = ("mask", "core", "probability", "disagreement", "sidecar")
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,9 @@ class JobResult:
         seconds: wall time of the worker process.
         peak_rss_mb: its peak resident memory, MB (1e6 bytes).
         warnings: the engine's, in words.
+        disagreement: a file as the others; None if there was one opinion only.
+        threshold: the mask is where the probability is at least this.
+        notes: facts for the provenance, plain values, e.g. {"teams": ["seals"]} or {"device": "cpu"}.
     """
 
     case_id: str | None
@@ -64,11 +69,20 @@ class JobResult:
     seconds: float
     peak_rss_mb: float
     warnings: tuple[str, ...]
+    disagreement: Path | None = None
+    threshold: float = 0.5
+    notes: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """All that there are."""
+        all_of_them = (self.mask, self.core, self.probability, self.disagreement, self.sidecar)
+        return tuple(path for path in all_of_them if path is not None)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON; paths as text."""
         raw = asdict(self)
-        for name in ("mask", "core", "probability", "sidecar"):
+        for name in _FILES:
             raw[name] = None if raw[name] is None else str(raw[name])
         return raw
 
@@ -85,8 +99,8 @@ class JobResult:
         """
         try:
             values = dict(raw)
-            for name in ("mask", "core", "probability", "sidecar"):
-                values[name] = None if values[name] is None else Path(values[name])
+            for name in _FILES:
+                values[name] = None if values.get(name) is None else Path(values[name])
             rows = (LesionRow(**{**row, "centre_mm": tuple(row["centre_mm"])}) for row in values["lesions"])
             return cls(**{**values, "lesions": tuple(rows), "warnings": tuple(values["warnings"])})
         except (KeyError, TypeError, ValueError):

@@ -89,7 +89,7 @@ def run_job(
         WorkerDied: the process ended without a result, or the guard ended it.
         DiskFull, BadVolume, BadInput, BadParameter, EngineError: as the worker said.
     """
-    before = {path: _identity(path) for path in job.outputs}
+    before = {path: _identity(path) for path in (*job.outputs, job.out_dir)}
     heard = _Heard(on_progress)
     whole = False
     try:
@@ -149,8 +149,8 @@ def _outcome(job: Job, heard: _Heard, end: ChildEnd) -> JobResult:
     result = JobResult.from_dict(heard.result)
     if (result.mask, result.sidecar) != (job.mask_path, job.sidecar_path):
         raise EngineError("the worker wrote its mask elsewhere", hint="run the job again")
-    for path in (result.mask, result.core, result.probability, result.sidecar):
-        if path is not None and (path not in job.outputs or not path.is_file()):
+    for path in result.files:
+        if path not in job.outputs or not path.is_file():
             raise EngineError("an output of the worker is missing", hint="run the job again")
     return replace(result, seconds=end.seconds, peak_rss_mb=max(end.peak_rss_mb, heard.peak_mb, result.peak_rss_mb))
 
@@ -207,6 +207,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
 def _clear(job: Job, before: Mapping[Path, tuple[int, int] | None]) -> None:
     """Remove what this run wrote. Files of an earlier run stay, unless this one had begun to replace them."""
     shutil.rmtree(job.staging_dir, ignore_errors=True)
+    if before[job.out_dir] is None:
+        with suppress(OSError):
+            job.out_dir.rmdir()
     if any(_identity(path) != before[path] for path in job.outputs):
         for path in job.outputs:
             with suppress(OSError):

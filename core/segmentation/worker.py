@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import resource
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -20,9 +21,18 @@ from typing import IO, Any
 
 from core.errors import BadInput, StrokescopeError
 from core.imaging import nifti
-from core.imaging.volume import Volume
+from core.resources.cgroup import read_groups
 from core.resources.child import expendable, peak_rss_mb
-from core.segmentation.engine import Engine, EngineInfo, Segmentation, load_engine
+from core.segmentation.engine import (
+    Choice,
+    Engine,
+    EngineInfo,
+    Image,
+    Parameter,
+    Segmentation,
+    Value,
+    load_engine,
+)
 from core.segmentation.job import Job
 from core.segmentation.lesions import lesion_rows
 from core.segmentation.results import JobResult, LesionRow
@@ -61,30 +71,30 @@ def main(argv: list[str]) -> int:
 
 def work(job: Job, say: Say) -> JobResult:
     """Read, segment, write; outputs appear only when all of them are complete."""
-    engine = load_engine(job.engine)
+    engine = load_engine(job.engine, job.model)
     parameters = engine.info.settle(job.parameters)
-    inputs, digests = read_inputs(job, engine.info, say)
-
-    def within(name: str, done: float) -> None:
-        say(name, READING + (SEGMENTING - READING) * min(1.0, max(0.0, done)))
-
-    found = engine.segment(inputs, parameters, within)
-    unsure = [name.upper() for name in engine.info.inputs if not nifti.read_header(job.inputs[name]).oriented]
-    if unsure:
-        said = f"The header of {' and '.join(unsure)} does not say how it lies in the body: left and right are a guess."
-        found = replace(found, warnings=(said, *found.warnings))
-    say("Measuring lesions", SEGMENTING)
-    rows = lesion_rows(found.mask, inputs.get("adc"), found.adc_scale, found.midplane)
-    like = job.inputs[engine.info.inputs[0]]
-    say("Writing the mask", 0.9)
+    inputs = read_inputs(job, engine.info, say)
     try:
         job.staging_dir.mkdir(parents=True, exist_ok=False)
     except OSError as error:
         raise BadInput(f"the output folder cannot be used ({error.strerror})", hint="choose another folder") from None
+
+    def within(name: str, done: float) -> None:
+        say(name, READING + (SEGMENTING - READING) * min(1.0, max(0.0, done)))
+
+    found = in_scratch(job, engine, inputs, parameters, within)
+    unsure = [inputs[name].title for name in engine.info.inputs if not inputs[name].header.oriented]
+    if unsure:
+        said = f"The header of {' and '.join(unsure)} does not say how it lies in the body: left and right are a guess."
+        found = replace(found, warnings=(said, *found.warnings))
+    say("Measuring lesions", SEGMENTING)
+    adc = inputs["adc"].volume() if "adc" in inputs and found.adc_scale is not None else None
+    rows = lesion_rows(found.mask, adc, found.adc_scale, found.midplane)
+    say("Writing the mask", 0.9)
     result = as_result(job, engine, found, rows)
-    write_outputs(job, found, like)
+    write_outputs(job, found, job.inputs[engine.info.inputs[0]])
     (job.staging_dir / job.sidecar_path.name).write_text(
-        json.dumps(sidecar(job, engine, parameters, digests, result), indent=2, ensure_ascii=False) + "\n",
+        json.dumps(sidecar(job, engine, parameters, inputs, result, found), indent=2, ensure_ascii=False) + "\n",
         encoding="utf-8",
     )
     put_in_place(job)
@@ -92,12 +102,24 @@ def work(job: Job, say: Say) -> JobResult:
     return result
 
 
-def read_inputs(job: Job, info: EngineInfo, say: Say) -> tuple[dict[str, Volume], dict[str, str]]:
-    """The volumes the engine uses, and the sha256 of every file read.
+def in_scratch(
+    job: Job, engine: Engine, inputs: Mapping[str, Image], parameters: Mapping[str, Value], phase: Say
+) -> Segmentation:
+    """Segment with an empty scratch folder that is gone afterwards."""
+    scratch = job.staging_dir / "scratch"
+    scratch.mkdir()
+    try:
+        return engine.segment(inputs, parameters, phase, scratch)
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def read_inputs(job: Job, info: EngineInfo, say: Say) -> dict[str, Image]:
+    """The images the engine uses, with the sha256 of every file; no voxel is decoded yet.
 
     Raises:
         BadInput: a needed image was not given, or its file is gone.
-        BadVolume: an image is damaged.
+        BadVolume: a file is no image.
     """
     for name in info.inputs:
         if name not in job.inputs:
@@ -106,17 +128,17 @@ def read_inputs(job: Job, info: EngineInfo, say: Say) -> tuple[dict[str, Volume]
                 f"there is no {name.upper()}", hint=f"{info.name} needs {', '.join(info.inputs)}; given: {given}"
             )
     used = [name for name in (*info.inputs, *info.optional) if name in job.inputs]
-    volumes, digests = {}, {}
+    images = {}
     for done, name in enumerate(used):
         say(f"Reading {name.upper()}", READING * done / len(used))
         try:
             with job.inputs[name].open("rb") as file:
-                digests[name] = hashlib.file_digest(file, "sha256").hexdigest()
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
         except OSError as error:
             hint = "choose the image again"
             raise BadInput(f"the {name.upper()} cannot be read ({error.strerror})", hint=hint) from None
-        volumes[name] = nifti.read_volume(job.inputs[name])
-    return volumes, digests
+        images[name] = Image(name, job.inputs[name], digest, job.labels.get(name, ""))
+    return images
 
 
 def write_outputs(job: Job, found: Segmentation, like: Path) -> None:
@@ -127,6 +149,8 @@ def write_outputs(job: Job, found: Segmentation, like: Path) -> None:
         nifti.write_mask(found.core, stage / job.core_path.name, like)
     if found.probability is not None:
         nifti.write_probability(found.probability, stage / job.probability_path.name, like)
+    if found.disagreement is not None:
+        nifti.write_probability(found.disagreement, stage / job.disagreement_path.name, like)
 
 
 def put_in_place(job: Job) -> None:
@@ -137,7 +161,7 @@ def put_in_place(job: Job) -> None:
             staged.replace(path)
         else:
             path.unlink(missing_ok=True)
-    job.staging_dir.rmdir()
+    shutil.rmtree(job.staging_dir, ignore_errors=True)
 
 
 def as_result(job: Job, engine: Engine, found: Segmentation, rows: tuple[LesionRow, ...]) -> JobResult:
@@ -157,14 +181,51 @@ def as_result(job: Job, engine: Engine, found: Segmentation, rows: tuple[LesionR
         seconds=0.0,
         peak_rss_mb=peak_mb(),
         warnings=found.warnings,
+        disagreement=None if found.disagreement is None else job.disagreement_path,
+        threshold=found.threshold,
+        notes=found.notes,
     )
 
 
 def sidecar(
-    job: Job, engine: Engine, parameters: Mapping[str, float], digests: Mapping[str, str], result: JobResult
+    job: Job,
+    engine: Engine,
+    parameters: Mapping[str, Value],
+    inputs: Mapping[str, Image],
+    result: JobResult,
+    found: Segmentation,
 ) -> dict[str, Any]:
-    """What must travel with the mask; holds no path of this machine."""
+    """What must travel with the mask; holds no path and no name of this machine."""
     info = engine.info
+    maker = {"Engine": info.name, "Version": info.version, "Label": info.label, "Task": info.task}
+    told: dict[str, Any] = {
+        "Notice": NOTICE,
+        "Type": "Lesion",
+        "SpatialReference": "orig",
+        "CaseId": job.case_id,
+        "Source": "local" if (job.source or "").startswith("local:") else job.source,
+        "Revision": (job.source or "").partition("@")[2] or None if (job.source or "").startswith("hub:") else None,
+        "GeneratedBy": {"Name": "Strokescope", **maker, "Licence": info.licence, "Citation": info.citation},
+        "Parameters": {p.name: _parameter(p, parameters[p.name]) for p in info.parameters},
+        "Inputs": {name: _input(image) for name, image in inputs.items()},
+        "Volumes": _volumes(result, parameters),
+        "LesionCount": {"value": result.lesion_count, "definition": "26-connected components of the mask"},
+        "Lesions": [asdict(row) for row in result.lesions],
+        "Probability": info.probability if result.probability is not None else None,
+        "Threshold": result.threshold if result.probability is not None else None,
+        "Warnings": list(result.warnings),
+        "Validated": info.validated,
+        "KnownFailures": list(info.failures),
+        "AdcScale": found.adc_scale,
+        "MidPlane": found.midplane,
+        "Host": {"Processors": os.cpu_count(), "MemoryLimitMB": memory_limit_mb(), "System": sys.platform},
+        "PeakMemoryMB": round(result.peak_rss_mb, 1),
+        "Notes": dict(result.notes),
+    }
+    return {key: value for key, value in told.items() if key not in ("Probability", "Threshold") or value is not None}
+
+
+def _volumes(result: JobResult, parameters: Mapping[str, Value]) -> dict[str, Any]:
     volumes: dict[str, Any] = {
         "lesion": {"value": result.volume_ml, "unit": "ml", "definition": "voxels of the mask x voxel volume"}
     }
@@ -172,23 +233,22 @@ def sidecar(
         below = f" below {parameters['adc_core']:g} x 1e-6 mm2/s" if "adc_core" in parameters else " below the limit"
         definition = f"voxels of the mask with ADC{below} x voxel volume"
         volumes["core"] = {"value": result.core_volume_ml, "unit": "ml", "definition": definition}
-    return {
-        "Notice": NOTICE,
-        "Type": "Lesion",
-        "SpatialReference": "orig",
-        "CaseId": job.case_id,
-        "Source": "local" if (job.source or "").startswith("local:") else job.source,
-        "GeneratedBy": {"Name": "Strokescope", "Engine": info.name, "Version": info.version, "Label": info.label},
-        "Parameters": {p.name: {"value": parameters[p.name], "unit": p.unit} for p in info.parameters},
-        "Inputs": {name: {"sha256": digest} for name, digest in digests.items()},
-        "Volumes": volumes,
-        "LesionCount": {"value": result.lesion_count, "definition": "26-connected components of the mask"},
-        "Lesions": [asdict(row) for row in result.lesions],
-        "Probability": "a rank from 0 to 1, not calibrated; the mask is where it is at least 0.5",
-        "Warnings": list(result.warnings),
-        "Validated": info.validated,
-        "KnownFailures": list(info.failures),
-    }
+    return volumes
+
+
+def _parameter(parameter: Parameter | Choice, value: Value) -> dict[str, Value]:
+    return {"value": value, "unit": parameter.unit} if isinstance(parameter, Parameter) else {"value": value}
+
+
+def _input(image: Image) -> dict[str, str]:
+    return {"sha256": image.sha256, **({"label": image.label} if image.label else {})}
+
+
+def memory_limit_mb() -> float:
+    """RAM that this process may have, MB (1e6 bytes): of the machine, or less where a container allows less."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    allowed = [g.limit_bytes for g in read_groups(Path("/sys/fs/cgroup")) if g.limit_bytes is not None]
+    return round(min([total, *allowed]) / 1e6, 1)
 
 
 def private_stdout() -> IO[str]:

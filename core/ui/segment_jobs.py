@@ -12,9 +12,8 @@ from core.case import TRUTH
 from core.errors import StrokescopeError
 from core.resources.admission import Place
 from core.resources.budget import size
-from core.resources.cost import engine_step
 from core.resources.guard import Guard, ordinal
-from core.segmentation.engine import EngineInfo
+from core.segmentation.engine import EngineInfo, Value
 from core.segmentation.results import JobResult
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Progress, Report
 from core.ui import loaders, messages
@@ -22,6 +21,7 @@ from core.ui.tasks import result_of
 from core.ui.waiting import outcome, retry, watcher
 from core.ui.waiting import told_to as told_to
 from core.workflows import segment_case
+from core.workflows.asking import Ask
 from core.workflows.segment_case import Scored
 from core.workflows.step_cost import hopeless, judged, price
 
@@ -33,7 +33,7 @@ class Question:
     source: str
     case_id: str
     engine: EngineInfo
-    parameters: Mapping[str, float]
+    parameters: Mapping[str, Value]
     fetched: Fetched
 
     @property
@@ -50,8 +50,12 @@ class Question:
     @property
     def folder(self) -> Path:
         """Where the answer lies."""
-        digests = [f.sha256 for _, f in sorted(self.inputs.items())]
-        return loaders.results().folder(self.engine, self.parameters, digests, self.case_id, self.source)
+        return self.ask.folder(loaders.results())
+
+    @property
+    def ask(self) -> Ask:
+        """The question as the workflows see it."""
+        return Ask(self.engine.name, self.inputs, self.parameters, self.case_id, self.source)
 
 
 def known_result(question: Question) -> JobResult | None:
@@ -76,7 +80,7 @@ def known_score(question: Question, result: JobResult) -> Scored | None:
 
 def ask(question: Question) -> None:
     """The Run button with its price; once pressed, the progress, and a new run of the page when the answer is there."""
-    engine, folder, guard, me = question.engine, question.folder, loaders.guard(), watcher()
+    folder, guard, me = question.folder, loaders.guard(), watcher()
     asked = st.session_state.setdefault("asked", set())
     if str(folder) not in asked:
         _offer(question, guard, lambda: asked.add(str(folder)))
@@ -89,8 +93,8 @@ def ask(question: Question) -> None:
 
         with loaders.cache().lease(file.path for file in question.inputs.values()):
             found = segment_case.segment(
-                loaders.settings(), engine, question.inputs, question.parameters, folder, question.case_id,
-                question.source, phase, cancelled, guard=guard, owner=me, waiting=told_to(report, "Starting"),
+                loaders.settings(), question.ask, folder, phase, cancelled,
+                guard=guard, owner=me, waiting=told_to(report, "Starting"),
             )  # fmt: skip
         loaders.results().keep(folder, found)
         return found
@@ -138,10 +142,10 @@ def compare(question: Question, result: JobResult) -> None:
 def _offer(question: Question, guard: Guard, begin: Callable[[], None]) -> None:
     """The Run button with what it needs of what is free; one that can never run here says so instead."""
     engine = question.engine
-    voxels = segment_case.voxels_of(question.inputs[engine.inputs[0]].path)
-    step = engine_step(engine.name, engine.predict_memory_mb(voxels), voxels)
+    wanted = question.ask
+    step = wanted.step()
     (needs, free), (verdict, fits), never = price(guard, step), judged(guard, step), hopeless(guard, step)
-    seconds = max(1.0, engine.predict_seconds(voxels))
+    seconds = max(1.0, wanted.needs.seconds)
     label = f"Run · needs {size(needs)}, {size(free)} may still be used · ~{seconds:.0f} s"
     st.button(label, type="primary", key="run", icon=":material/play_arrow:", width="stretch", disabled=never,
               on_click=begin, help="RAM as the door counts it: with a margin and a reserve for the pages.")  # fmt: skip

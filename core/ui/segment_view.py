@@ -11,7 +11,7 @@ import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.case import TRUTH, CaseRef
-from core.segmentation.engine import ENGINES, EngineInfo, Parameter, load_engine
+from core.segmentation.engine import ENGINES, Choice, EngineInfo, Parameter, Value, load_engine
 from core.segmentation.results import JobResult
 from core.sources.protocol import Source
 from core.ui import keys, messages, nav, safety, segment_jobs
@@ -113,13 +113,21 @@ def _lacks(engine: EngineInfo, case: CaseRef, there: Container[str]) -> bool:
     return bool(missing)
 
 
-def _engine_and_parameters(row: DeltaGenerator) -> tuple[EngineInfo, dict[str, float]]:
+def _engine_and_parameters(row: DeltaGenerator) -> tuple[EngineInfo, dict[str, Value]]:
     with row:
-        name = st.selectbox("Engine", list(ENGINES), key="engine", label_visibility="collapsed", width=140)
+        name = st.selectbox(
+            "Engine",
+            [name for name in ENGINES if name != "network"],
+            key="engine",
+            label_visibility="collapsed",
+            width=140,
+        )
         engine = load_engine(name).info
         st.markdown(f":orange-badge[{engine.label}]", help=engine.validated)
         with st.popover("Parameters", icon=":material/tune:", key="parameters"):
-            parameters = {p.name: _number(p) for p in engine.parameters}
+            parameters: dict[str, Value] = {
+                p.name: _number(p) if isinstance(p, Parameter) else _word(p) for p in engine.parameters
+            }
         with st.popover("Known failures", icon=":material/warning:", key="failures"):
             st.markdown(f"{engine.validated}\n\n" + "\n".join(f"- {f}" for f in engine.failures))
         if st.button("Back to the case", icon=":material/arrow_back:", key="to-case"):
@@ -132,6 +140,10 @@ def _number(p: Parameter) -> float:
     low, high, default, step = float(p.low), float(p.high), float(p.default), float(p.step)
     return float(st.number_input(label, low, high, default, step, key=f"p-{p.name}", help=p.help,
                                  persist_state="session"))  # fmt: skip
+
+
+def _word(p: Choice) -> str:
+    return st.selectbox(p.label, p.options, index=p.options.index(p.default), key=f"p-{p.name}", help=p.help)
 
 
 def _downloads(result: JobResult) -> None:

@@ -10,7 +10,6 @@ import json
 import math
 import sys
 import tempfile
-import uuid
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -19,22 +18,22 @@ from typing import Any
 
 import numpy as np
 
-from core.errors import BadInput, BadVolume, JobCancelled, ModalityAbsent, WorkerDied
+from core.errors import BadInput, BadVolume, EngineAbsent, JobCancelled, ModalityAbsent, WorkerDied
 from core.evaluation.records import CaseScore, ScoreJob
 from core.evaluation.score import score_files
 from core.imaging import stored
 from core.imaging.nifti import read_header
 from core.imaging.stream import make_folder
 from core.resources.child import ChildEnd, child_env, run_child
-from core.resources.cost import engine_step, score_step
+from core.resources.cost import score_step
 from core.resources.guard import Guard, OnWaiting, Worker, own_guard
 from core.segmentation.engine import EngineInfo
-from core.segmentation.job import Job
 from core.segmentation.results import JobResult
 from core.segmentation.runner import error_of, run_job
 from core.settings import Settings
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Report, Source, never, no_report
 from core.sources.verified import VerifiedFiles
+from core.workflows.asking import Ask
 from core.workflows.guarded import Visit
 from core.workflows.guarded import fetch as fetch_guarded
 from core.workflows.guarded import recorded_case as recorded_case
@@ -106,18 +105,16 @@ def voxels_of(path: Path) -> int:
 
 def segment(
     settings: Settings,
-    engine: EngineInfo,
-    inputs: Mapping[str, LocalFile],
-    parameters: Mapping[str, float],
+    ask: Ask,
     out_dir: Path,
-    case_id: str | None = None,
-    source: str | None = None,
     on_phase: OnPhase = lambda phase, fraction: None,
     cancelled: Cancelled = never,
     *,
     guard: Guard | None = None,
     owner: str = "",
     waiting: OnWaiting = lambda sentence: None,
+    on_start: Callable[[int], None] | None = None,
+    job_id: str | None = None,
 ) -> JobResult:
     """Admit, run and collect one job in a worker process.
 
@@ -125,22 +122,28 @@ def segment(
         guard: the app's; by default one for this job alone.
         owner: a session, for turns.
         waiting: as Guard.enter.
+        on_start: told the worker's pid.
+        job_id: as Job's; a new one by default.
 
     Raises:
+        EngineAbsent: this machine cannot run the engine.
         OverBudget: the job does not fit the container now.
         EngineError: the engine refused, the worker died or was ended, or the job was cancelled; nothing is left in
             `out_dir`.
     """
-    voxels = voxels_of(inputs[engine.inputs[0]].path)
-    word = recorded_case(settings, case_id, source)
-    step = engine_step(engine.name, engine.predict_memory_mb(voxels), voxels, word)
-    paths = {name: file.path for name, file in inputs.items()}
-    job = Job(uuid.uuid4().hex, case_id, engine.name, paths, engine.settle(parameters), out_dir, source)
+    missing = ask.opened.missing()
+    if missing is not None:
+        raise EngineAbsent(missing.sentence.rstrip("."), hint=missing.hint)
+    step = ask.step(recorded_case(settings, ask.case_id, ask.source))
+    job = ask.job(out_dir, job_id)
     with (
         _guarded(settings, guard) as guarding,
         guarding.enter(step, "engine", owner, cancelled, waiting) as worker,
     ):
-        done = run_job(job, on_phase, cancelled, guard=worker, address_space_mb=worker.backstop_mb)
+        done = run_job(
+            job, on_phase, cancelled, guard=worker, timeout_s=ask.timeout_s, on_start=on_start,
+            address_space_mb=worker.backstop_mb if ask.info.backstop else None,
+        )  # fmt: skip
         worker.used(done.peak_rss_mb)
     return done
 

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 Voxel = tuple[int, int, int]
 Lesion = frozenset[Voxel]
+Match = tuple[float, Lesion, Lesion]  # IoU, predicted, true
 
 _FACES = ((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 _AROUND = tuple(step for step in product((-1, 0, 1), repeat=3) if step != (0, 0, 0))
@@ -59,18 +60,35 @@ def f1_isles24_all(prediction: NDArray[np.bool_], truth: NDArray[np.bool_], iou:
     pairs = [
         (len(p & t) / len(p | t), p, t) for p in predicted for t in true if p & t and len(p & t) / len(p | t) >= iou
     ]
+    counts = {0}
+    for group in _rivals(pairs):
+        counts = {one + other for one in counts for other in _matches(group)}
+    return {f1(n, len(predicted) - n, len(true) - n) for n in counts}
 
-    def matches(open_pairs: list[tuple[float, Lesion, Lesion]]) -> set[int]:
-        if not open_pairs:
-            return {0}
-        best = max(quality for quality, _, _ in open_pairs)
-        counts: set[int] = set()
-        for quality, p, t in open_pairs:
-            if quality == best:
-                counts |= {1 + n for n in matches([q for q in open_pairs if q[1] != p and q[2] != t])}
-        return counts
 
-    return {f1(n, len(predicted) - n, len(true) - n) for n in matches(pairs)}
+def _rivals(pairs: list[Match]) -> list[list[Match]]:
+    """The pairs in groups that share no lesion, so that each group can be matched alone."""
+    left, groups = list(pairs), []
+    while left:
+        group = [left.pop()]
+        for member in group:  # grows while it is walked
+            near = [pair for pair in left if pair[1] == member[1] or pair[2] == member[2]]
+            left = [pair for pair in left if pair not in near]
+            group += near
+        groups.append(group)
+    return groups
+
+
+def _matches(open_pairs: list[Match]) -> set[int]:
+    """Every number of matches of one group."""
+    if not open_pairs:
+        return {0}
+    best = max(quality for quality, _, _ in open_pairs)
+    counts: set[int] = set()
+    for quality, p, t in open_pairs:
+        if quality == best:
+            counts |= {1 + n for n in _matches([q for q in open_pairs if q[1] != p and q[2] != t])}
+    return counts
 
 
 def surface(mask: NDArray[np.bool_]) -> list[Voxel]:

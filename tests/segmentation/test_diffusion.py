@@ -11,13 +11,15 @@ from core.imaging.phantom import Lesion, head
 from core.imaging.resample import upsample
 from core.imaging.volume import Mask, Volume
 from core.segmentation.engine import Segmentation, load_engine
+from core.segmentation.engines.diffusion_pipeline import run
 from tests.segmentation.heads import SHAPE, back, centred, dice, healthy, overlap, pair, scaled, sick, turned
 
 ENGINE = load_engine("diffusion")
 
 
 def segment(inputs: dict[str, Volume], **parameters: float) -> Segmentation:
-    return ENGINE.segment(inputs, parameters, lambda _phase, _done: None)
+    settled = {name: float(value) for name, value in ENGINE.info.settle(parameters).items()}
+    return run(inputs, settled, lambda _phase, _done: None)
 
 
 def said(found: Segmentation, words: str) -> bool:

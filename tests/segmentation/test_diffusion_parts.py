@@ -17,7 +17,7 @@ from core.segmentation.engines.diffusion_symmetry import find_midplane, mirror, 
 from core.segmentation.engines.diffusion_words import Findings, sentences
 from tests.segmentation.heads import SPACING, dice, healthy
 
-RULES = Rules.of(INFO.settle({}))
+RULES = Rules.of({name: float(value) for name, value in INFO.settle({}).items()})
 LESION = Traits(
     volume_ml=0.5,
     peak_z=9.0,

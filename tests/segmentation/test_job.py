@@ -32,7 +32,7 @@ def test_outputs_have_bids_derivative_names(tmp_path: Path) -> None:
     assert made.core_path == tmp_path / "out" / f"{stem}core_mask.nii.gz"
     assert made.probability_path == tmp_path / "out" / f"{stem}_probseg.nii.gz"
     assert made.sidecar_path == tmp_path / "out" / f"{stem}_mask.json"
-    assert len(set(made.outputs)) == 4 and made.outputs[-1] == made.sidecar_path
+    assert len(set(made.outputs)) == 5 and made.outputs[-1] == made.sidecar_path
     assert job(tmp_path, case_id=None).mask_path.name.startswith("case_space-orig")
 
 
@@ -44,6 +44,14 @@ def test_outputs_have_bids_derivative_names(tmp_path: Path) -> None:
 def test_json_round_trip(case_id: str | None, parameters: dict[str, float], source: str | None) -> None:
     made = job(Path("/data"), case_id=case_id, parameters=parameters, source=source)
     assert Job.from_json(made.to_json()) == made
+
+
+def test_words_models_and_labels_survive_json_too(tmp_path: Path) -> None:
+    made = job(tmp_path, parameters={"fast": "yes", "n": 2}, model=tmp_path / "model", labels={"dwi": "the DWI"})
+    again = Job.from_json(made.to_json())
+    assert again == made and again.parameters == {"fast": "yes", "n": 2.0}
+    assert again.model == tmp_path / "model" and again.labels == {"dwi": "the DWI"}
+    assert job(tmp_path).model is None and job(tmp_path).labels == {}
 
 
 @pytest.mark.parametrize("job_id", ["", "a/b", "..", "-x", "a b", "x" * 65])

@@ -29,8 +29,9 @@ def test_every_part_of_the_recipe_counts(tmp_path: Path) -> None:
         results.folder(ENGINE, {}, ["b", "a"], "c1", "sample"),
         results.folder(ENGINE, {}, ["a", "b"], "c2", "sample"),
         results.folder(ENGINE, {}, ["a", "b"], "c1", "local:/x"),
+        results.folder(ENGINE, {}, ["a", "b"], "c1", "sample", {"dwi": "another"}),
     }
-    assert len(others) == 4
+    assert len(others) == 5
     assert base not in others
 
 

@@ -88,7 +88,9 @@ def a_result(**changes: object) -> JobResult:
 
 
 def test_json_round_trip() -> None:
-    for result in (a_result(), a_result(core=Path("/o/c.nii.gz"), core_volume_ml=0.1, lesions=(), case_id="x")):
+    whole = a_result(disagreement=Path("/o/d.nii.gz"), threshold=0.3, notes={"teams": ["SEALS"]})
+    assert [path.name for path in whole.files] == ["m.nii.gz", "p.nii.gz", "d.nii.gz", "m.json"]
+    for result in (whole, a_result(), a_result(core=Path("/o/c.nii.gz"), core_volume_ml=0.1, lesions=(), case_id="x")):
         assert JobResult.from_json(result.to_json()) == result
 
 

@@ -76,7 +76,7 @@ def test_a_job_gives_its_files_where_it_said_and_numbers_that_agree_with_them(
 ) -> None:
     job, heard = a_job(tmp_path, inputs, adc_core=600), []
     result = run_job(job, lambda phase, done: heard.append((phase, done)), never)
-    assert sorted(left(job)) == sorted(job.outputs)
+    assert sorted(left(job)) == sorted(result.files)
     mask = nifti.read_mask(result.mask)
     assert mask.volume_ml == pytest.approx(result.volume_ml) and dice(mask.data, sick().lesion.data) > 0.9
     assert result.core is not None and result.probability is not None

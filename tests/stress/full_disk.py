@@ -29,6 +29,7 @@ from core.segmentation.engine import load_engine
 from core.segmentation.kept import Results
 from core.sources.sample import SampleSource
 from core.workflows import segment_case
+from core.workflows.asking import Ask
 from core.workflows.making_room import Spare, offers
 from tests.hubserver import HubServer
 from tests.stress.small_disk import NAMES, Other, World, stock
@@ -82,9 +83,8 @@ class Small(World):
         inputs = dict(segment_case.fetch_inputs(self.sample, case, ENGINE).files)
         folder = self.root / "results" / f"{number:032d}"
         with self.cache.lease(file.path for file in inputs.values()):
-            done = segment_case.segment(
-                self.settings, ENGINE, inputs, {}, folder, case, "sample", on_phase, guard=self.guard, owner="one"
-            )
+            ask = Ask("diffusion", inputs, case_id=case, source="sample")
+            done = segment_case.segment(self.settings, ask, folder, on_phase, guard=self.guard, owner="one")
         self.results.keep(folder, done)
         return folder
 

@@ -19,6 +19,7 @@ from core.settings import DEFAULT_SOURCE, Settings, load_settings
 from core.sources.local import LocalSource
 from core.sources.sample import SampleSource
 from core.workflows import segment_case as flow
+from core.workflows.asking import Ask
 
 ENGINE = load_engine("diffusion").info
 
@@ -38,12 +39,12 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> SampleSource:
 def test_segment_score_and_remember(settings: Settings, sample: SampleSource) -> None:
     fetched = flow.fetch_inputs(sample, "sample-05", ENGINE, ("lesion_mask",))
     inputs = {n: fetched.files[n] for n in ENGINE.inputs}
-    digests = [f.sha256 for _, f in sorted(inputs.items())]
     results = Results(settings.cache_dir)
-    folder = results.folder(ENGINE, {}, digests, "sample-05", "sample")
+    ask = Ask("diffusion", inputs, case_id="sample-05", source="sample")
+    folder = ask.folder(results)
     assert results.find(folder) is None
     phases: list[float] = []
-    done = flow.segment(settings, ENGINE, inputs, {}, folder, "sample-05", "sample", lambda _, f: phases.append(f))
+    done = flow.segment(settings, ask, folder, lambda _, f: phases.append(f))
     assert phases == sorted(phases)
     assert done.mask.parent == folder
     results.keep(folder, done)
@@ -57,7 +58,8 @@ def test_segment_score_and_remember(settings: Settings, sample: SampleSource) ->
 
 def test_a_sidecar_names_no_folder_of_this_machine(settings: Settings, sample: SampleSource, tmp_path: Path) -> None:
     fetched = flow.fetch_inputs(sample, "sample-02", ENGINE)
-    done = flow.segment(settings, ENGINE, dict(fetched.files), {}, tmp_path / "out", "c1", "local:/home/jane-doe/cases")
+    ask = Ask("diffusion", fetched.files, case_id="c1", source="local:/home/jane-doe/cases")
+    done = flow.segment(settings, ask, tmp_path / "out")
     assert "jane-doe" not in done.sidecar.read_text()
     assert str(tmp_path) not in done.sidecar.read_text()
 
@@ -85,14 +87,14 @@ def test_a_small_container_refuses_before_anything_runs(
     small = settings.model_copy(update={"memory_limit": 100 * 2**20})
     fetched = flow.fetch_inputs(sample, "sample-01", ENGINE)
     with pytest.raises(OverBudget, match="GB"):
-        flow.segment(small, ENGINE, dict(fetched.files), {}, tmp_path / "out")
+        flow.segment(small, Ask("diffusion", fetched.files), tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
 def test_a_cancelled_job_leaves_nothing(settings: Settings, sample: SampleSource, tmp_path: Path) -> None:
     fetched = flow.fetch_inputs(sample, "sample-01", ENGINE)
     with pytest.raises(JobCancelled):
-        flow.segment(settings, ENGINE, dict(fetched.files), {}, tmp_path / "out", cancelled=lambda: True)
+        flow.segment(settings, Ask("diffusion", fetched.files), tmp_path / "out", cancelled=lambda: True)
     assert not list((tmp_path / "out").glob("**/*.nii.gz"))
 
 
@@ -133,7 +135,8 @@ def test_the_record_names_cases_of_public_cohorts_alone(settings: Settings) -> N
 
 def test_a_job_leaves_a_record_and_a_lesson(settings: Settings, sample: SampleSource, tmp_path: Path) -> None:
     fetched = flow.fetch_inputs(sample, "sample-01", ENGINE)
-    done = flow.segment(settings, ENGINE, dict(fetched.files), {}, tmp_path / "out", "sample-01", "sample")
+    ask = Ask("diffusion", fetched.files, case_id="sample-01", source="sample")
+    done = flow.segment(settings, ask, tmp_path / "out")
     events = read_record(settings.state_dir).events
     assert [(e.event, e.text("phase"), e.text("case")) for e in events] == [
         (name, "engine", "sample-01") for name in ("phase begin", "worker end", "phase end")

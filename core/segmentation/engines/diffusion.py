@@ -7,9 +7,19 @@ it is run.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 
-from core.imaging.volume import Volume
-from core.segmentation.engine import EngineInfo, Parameter, Phase, Segmentation
+from core.segmentation.engine import (
+    EngineInfo,
+    Image,
+    Missing,
+    Needs,
+    Parameter,
+    Phase,
+    Segmentation,
+    Value,
+    needed,
+)
 
 PARAMETERS = (
     Parameter("adc_core", "ADC core", 620, 300, 900, 10, "10⁻⁶ mm²/s", "Lesion voxels below this are counted as core."),
@@ -30,7 +40,7 @@ PARAMETERS = (
 INFO = EngineInfo(
     name="diffusion",
     label="Rule-based DWI/ADC analysis, not validated",
-    version="1.0",
+    version="1.1",
     inputs=("dwi", "adc"),
     optional=(),
     validated="Not validated: its rules were found on two ISLES'22 cases and on infarcts pasted into them.",
@@ -39,13 +49,17 @@ INFO = EngineInfo(
         "Lesions that look the same on both sides may be missed.",
         "T2 shine-through may be taken for a lesion, or hide one.",
         "Mild lesions, with little signal on DWI or a small drop of ADC, may be missed or too small.",
-        "Bright rims at the skull base may be taken for lesions.",
+        "Bright rims at the skull base may be taken for lesions; a warning says how much of the mask lies on a rim.",
     ),
     parameters=PARAMETERS,
     memory_base_mb=140.0,
     memory_bytes_per_voxel=20.0,
     seconds_base=1.8,
     seconds_per_mvoxel=0.2,
+    licence="Apache-2.0, as Strokescope itself; there are no weights",
+    citation="Strokescope, rule-based DWI/ADC analysis; there is no publication",
+    task="ischemic lesion on DWI and ADC of one session",
+    probability="a rank from 0 to 1, not calibrated; the mask is where it is at least 0.5",
 )
 
 
@@ -57,7 +71,17 @@ class Diffusion:
         """What it is, needs, and cannot do."""
         return INFO
 
-    def segment(self, inputs: Mapping[str, Volume], parameters: Mapping[str, float], phase: Phase) -> Segmentation:
+    def needs(self, voxels: int, parameters: Mapping[str, Value]) -> Needs:
+        """By measured lines; the parameters change nothing."""
+        return INFO.needs(voxels)
+
+    def missing(self) -> Missing | None:
+        """Runs everywhere."""
+        return None
+
+    def segment(
+        self, inputs: Mapping[str, Image], parameters: Mapping[str, Value], phase: Phase, scratch: Path
+    ) -> Segmentation:
         """Segment one head; see Engine.segment.
 
         Raises:
@@ -66,7 +90,8 @@ class Diffusion:
         """
         from core.segmentation.engines.diffusion_pipeline import run  # scipy stays out of the pages' process
 
-        return run(inputs, INFO.settle(parameters), phase)
+        settled = {name: float(value) for name, value in INFO.settle(parameters).items()}
+        return run({image.name: image.volume() for image in needed(inputs, INFO)}, settled, phase)
 
 
 ENGINE = Diffusion()

@@ -25,6 +25,10 @@ TISSUE_FRACTION = (
 PEEL_MM = 3.0  # scalp and meninges are thinner than twice this, the brainstem is thicker
 CLOSE_MM = 9.0  # half the width of a wide ventricle, so that closing makes it part of the brain
 ROUGH_MM = 4.0  # grid for closing
+DEEP_MM = 20.0  # below the skin there is neither scalp nor skull
+FAT = 0.7  # of the whole head's level: a lower one in the depth says that the scalp outshines the brain
+FAT_SIGNAL = 1.6  # of the brain's level: fat is brighter
+SKIN_MM = 6.0
 SMALLEST_ML = 50.0  # less tissue than this is not a head
 NO_BRAIN = "no brain was found in the DWI"
 NO_BRAIN_HINT = "check that the DWI shows a whole head and is not an ADC map"
@@ -83,6 +87,32 @@ def tissue_level(dwi: Array) -> float:
     return level
 
 
+def below_skin(dwi: Array, level: float, spacing: Spacing) -> Array:
+    """Depth of every voxel in the head in mm, 0 outside; the field of view's own border is no skin."""
+    head = ndimage.binary_fill_holes(np.pad(dwi > 0.1 * level, 1))[1:-1, 1:-1, 1:-1]
+    depth = ndimage.distance_transform_edt(np.pad(head, 1, mode="edge"), sampling=spacing)
+    return np.asarray(depth[1:-1, 1:-1, 1:-1], dtype=np.float32)
+
+
+def deep_level(dwi: Array, level: float, spacing: Spacing) -> float:
+    """`tissue_level` of what lies deep in the head, from every k-th voxel; `level` itself where nothing does."""
+    step = [max(1, round(ROUGH_MM / s)) for s in spacing]
+    rough = dwi[:: step[0], :: step[1], :: step[2]]
+    x, y, z = (s * k for s, k in zip(spacing, step, strict=True))
+    deep = rough[below_skin(rough, level, (x, y, z)) > DEEP_MM]
+    return tissue_level(deep) if np.count_nonzero(deep > 0) >= 1000 else level
+
+
+def fat_of(dwi: Array, level: float, spacing: Spacing) -> Bools:
+    """What outshines the brain and hangs together with the skin; an infarct does not, for the skull lies between."""
+    labels, count = ndimage.label(dwi > FAT_SIGNAL * level)
+    depth = below_skin(dwi, level, spacing)
+    skin = np.zeros(count + 1, bool)
+    skin[np.unique(labels[(depth > 0) & (depth <= SKIN_MM)])] = True
+    skin[0] = False
+    return np.asarray(skin[labels], dtype=np.bool_)
+
+
 def grow_within(core: Bools, limit: Bools, reach_mm: float, spacing: Spacing) -> Bools:
     """Voxels of `limit` within reach of `core`."""
     near = ndimage.distance_transform_edt(~core, sampling=spacing) <= reach_mm
@@ -131,6 +161,10 @@ def find_brain(dwi: Array, spacing: Spacing) -> Brain:
         BadInput: no signal, or less than SMALLEST_ML of it in one piece.
     """
     level = tissue_level(dwi)
+    deep = deep_level(dwi, level, spacing)
+    if deep < FAT * level:
+        level = deep
+        dwi = np.where(fat_of(dwi, level, spacing), np.float32(0), dwi)
     bright = smooth(dwi, 0.8, spacing) > TISSUE_FRACTION * level
     if not bright.any():
         raise BadInput(NO_BRAIN, hint=NO_BRAIN_HINT)

@@ -23,6 +23,7 @@ RELATIVE_ASYMMETRY = 0.35  # of the local contrast: artefacts at the skull base 
 SHINE = 5.0  # ln(DWI ratio) over the ADC drop at b = 1000 s/mm2: more is T2, pile-up or noise, not diffusion
 PARTIAL = 1.25  # of adc_max: a bright voxel beside an accepted lesion may share its volume with CSF
 SHINE_ML = 0.2  # smaller bright pieces are partial volumes of grey matter and CSF
+RIM = 0.35  # of a component's neighbourhood outside the brain: it lies on the rim
 TERRITORY_ML = 1.0  # the coarse channel does not see smaller
 
 
@@ -69,6 +70,7 @@ class Verdict:
         rejected_count: reason -> number of rejected components.
         paired_ml: accepted although the other side looks alike.
         shine_ml: as bright as a seed, but with an ADC above the limit: never proposed.
+        rim_ml: accepted although it lies on the rim of the brain.
     """
 
     lesion: Bools
@@ -77,6 +79,7 @@ class Verdict:
     rejected_count: Mapping[str, int]
     paired_ml: float
     shine_ml: float
+    rim_ml: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -114,7 +117,7 @@ def judge(traits: Traits, rules: Rules) -> str:
         return "brighter than its ADC explains (T2 shine-through or artefact)"
     if traits.contrast < rules.local_contrast:
         return "no contrast with its surroundings"
-    if traits.rim > 0.35 and traits.contrast < 2 * rules.local_contrast:
+    if traits.rim > RIM and traits.contrast < 2 * rules.local_contrast:
         return "rim of the brain"
     if traits.asymmetry >= max(rules.asymmetry, RELATIVE_ASYMMETRY * traits.contrast):
         return ""
@@ -133,7 +136,7 @@ def decide(evidence: Evidence, rules: Rules) -> Verdict:
     millilitres: Counter[str] = Counter()
     count: Counter[str] = Counter()
     labels, _ = ndimage.label(propose(evidence, rules) & ~territory, FULL)
-    paired = 0.0
+    paired = rim = 0.0
     for index, box in enumerate(ndimage.find_objects(labels), start=1):
         near = widen(box, evidence)
         part = labels[near] == index
@@ -142,13 +145,15 @@ def decide(evidence: Evidence, rules: Rules) -> Verdict:
         if reason in ("", "paired"):
             lesion[near] |= part
             paired += traits.volume_ml if reason else 0.0
+            rim += traits.volume_ml if traits.rim > RIM else 0.0
         else:
             suspect[near] |= part
             millilitres[reason] += traits.volume_ml  # type: ignore[assignment]
             count[reason] += 1
     lesion = with_bright_edge(lesion, evidence, rules)
     suspect &= ~lesion
-    return Verdict(lesion, suspect, dict(millilitres), dict(count), paired, shine_through(lesion, evidence, rules))
+    shine = shine_through(lesion, evidence, rules)
+    return Verdict(lesion, suspect, dict(millilitres), dict(count), paired, shine, rim)
 
 
 def propose(evidence: Evidence, rules: Rules) -> Bools:
@@ -201,7 +206,9 @@ def territories(evidence: Evidence, rules: Rules, voxel_ml: float) -> Bools:
         part = labels[near] == index
         if np.count_nonzero(part) * voxel_ml < TERRITORY_ML or float(evidence.wide_z[near][part].max()) < rules.z_seed:
             continue
-        accepted[near] |= refine(part, near, evidence, rules)
+        body = refine(part, near, evidence, rules)
+        if body.any() and measure(body, near, evidence, voxel_ml).shine <= SHINE:  # else the fine channel judges it
+            accepted[near] |= body
     return main_territories(accepted, voxel_ml)
 
 

@@ -65,6 +65,11 @@ def about_result(findings: Findings) -> list[str]:
             f"{findings.verdict.paired_ml:.2f} ml were accepted although the other side looks alike: "
             "check them for lesions on both sides or for an artefact."
         )
+    if findings.verdict.rim_ml >= WORTH_SAYING_ML:
+        said.append(
+            f"{findings.verdict.rim_ml:.2f} ml of the mask lie on the brain's rim: "
+            "check them for artefacts, which are common at the skull base."
+        )
     return said
 
 

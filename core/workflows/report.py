@@ -1,0 +1,264 @@
+"""Report: one result as a single HTML file that opens offline and prints on two A4 pages.
+
+Key slices with outlines, numbers with units and definitions, lesions, warnings and provenance. Loads nothing, runs no
+script, and escapes whatever came from a file. Long lists are cut, and say by how much. Measures nothing itself.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from core.case import MODALITIES, SESSION_LABELS
+from core.errors import BadVolume, GridMismatch
+from core.evaluation.records import DEFINITIONS, TASK_NOTE
+from core.imaging import figure, nifti
+from core.imaging.geometry import same_grid, world
+from core.imaging.volume import Affine, Mask
+from core.imaging.windowing import adc_scale, auto_window, presets
+from core.segmentation.results import JobResult
+from core.workflows.report_parts import bullets, clip, document, page, panel, table
+
+NOTICE = "Research use only, not a medical device."
+MOST_LESIONS, MOST_WARNINGS, MOST_FAILURES = 8, 5, 5
+SHOWN = 2  # images side by side, e.g. DWI and ADC
+_SCORES = (
+    ("dice", "Dice", ""),
+    ("avd_ml", "Volume difference", "ml"),
+    ("volume_truth_ml", "Volume of the truth", "ml"),
+    ("lesion_f1_isles22", "Lesion F1, ISLES'22", ""),
+    ("lesion_f1_isles24", "Lesion F1, ISLES'24", ""),
+    ("lesion_count_difference", "Lesion count difference", ""),
+    ("hd95_mm", "HD95", "mm"),
+    ("surface_dice_2mm", "Surface Dice, 2 mm", ""),
+)
+_VOLUMES = (
+    ("Segmented volume", "voxels of the mask times the volume of one voxel"),
+    ("Core", "voxels of the mask with an ADC below the core threshold (620 ×10⁻⁶ mm²/s unless changed)"),
+    ("Lesions", "parts of the mask; voxels that share a face, an edge or a corner belong to one (26-connectivity)"),
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What a report shows beside the result.
+
+    Attributes:
+        images: input -> file, the first SHOWN of which on the mask's grid are drawn, e.g. {"dwi": …, "adc": …}.
+        source: in words that name no folder of this machine, with its revision.
+        truth: a mask on the same grid, or None.
+        scores: as CaseScore.to_json gives them, of this very mask; None without a truth. A missing key is not shown.
+        made: when, in words; "" leaves it out and makes equal results give equal bytes.
+    """
+
+    images: Mapping[str, Path]
+    source: str
+    truth: Path | None = None
+    scores: Mapping[str, float | int | None] | None = None
+    made: str = ""
+    extra: tuple[str, ...] = field(default=())
+
+
+def html_report(result: JobResult, told: Mapping[str, Any], subject: Subject) -> bytes:
+    """The report.
+
+    Args:
+        told: the result's sidecar (export.read_sidecar).
+
+    Raises:
+        BadVolume: a file is damaged. GridMismatch: the truth lies on another grid.
+    """
+    case = clip(result.case_id or "images without a case", 45)
+    side = f"{clip(result.engine, 40)} {clip(result.engine_version, 40)}"
+    pictures, remarks = _pictures(result, subject)
+    first = _about(result, told, subject) + pictures + _volumes(result) + _lesions(result)
+    warnings = [*result.warnings, *remarks, *subject.extra]
+    second = _scores(subject) + _warnings(warnings, told) + _provenance(result, told)
+    title = f"Lesion segmentation · {case}"
+    notice = f"{NOTICE} A segmented volume is no finding; look at the images."
+    return document(title, (page(title, side, notice, first), page(title, side, notice, second)))
+
+
+# Page 1
+
+
+def _about(result: JobResult, told: Mapping[str, Any], subject: Subject) -> str:
+    sessions = {MODALITIES[name].session for name in subject.images if name in MODALITIES}
+    session = "; ".join(f"{name} ({SESSION_LABELS[name]})" for name in sorted(sessions)) or "not told"
+    by = told.get("GeneratedBy", {})
+    rows = [
+        ("Session", clip(session, 120), "Source", clip(subject.source, 90)),
+        ("Engine", clip(by.get("Label", result.engine), 90), "Task", clip(by.get("Task", "not told"), 90)),
+    ]
+    if subject.made:
+        rows.append(("Made", clip(subject.made, 40), "", ""))
+    return table((), rows, ("k", "", "k", ""))
+
+
+def _pictures(result: JobResult, subject: Subject) -> tuple[str, list[str]]:
+    """The key slices, and sentences about what could not be drawn."""
+    mask = nifti.read_mask(result.mask)
+    truth = _truth(subject.truth, mask)
+    lay = figure.lay_of(mask.affine)
+    slices = figure.key_slices([mask.data, *([truth.data] if truth else [])], lay)
+    marks = [_cut(one, lay, slices) for one in (mask, truth)]
+    drawn: list[str] = []
+    remarks: list[str] = []
+    for name, path in subject.images.items():
+        header = nifti.read_header(path)
+        if len(drawn) == SHOWN * len(slices):
+            break
+        if header.volumes != 1 or not same_grid(header.grid, header.affine, mask.data.shape, mask.affine):
+            remarks.append(f"{_label(name)} lies on another grid than the mask and is not drawn.")
+            continue
+        drawn += _row(name, path, lay, slices, marks, mask.affine)
+    key = '<p class="legend"><b></b> prediction' + (' <b class="t"></b> truth (dashed)' if truth else "")
+    said = "most lesion" if mask.data.any() or (truth and truth.data.any()) else "the middle; no lesion"
+    note = f"{key} · slices with {said} · radiological convention: the patient's right on the left</p>"
+    beside = max(2, len(slices))
+    style = f"grid-template-columns: repeat({beside}, 1fr)"
+    return f'<div class="slices" style="{style}">{"".join(drawn)}</div>{note}', remarks
+
+
+def _row(
+    name: str,
+    path: Path,
+    lay: figure.Lay,
+    slices: tuple[int, ...],
+    marks: list[list[NDArray[np.bool_]] | None],
+    affine: Affine,
+) -> list[str]:
+    planes = figure.read_planes(path, lay, slices)
+    low, high, words = _window(name, np.stack(planes))
+    rows, columns = figure.content(planes, low, high, lay)
+    out = []
+    for i, (k, plane) in enumerate(zip(slices, planes, strict=True)):
+        prediction, truth = (None if one is None else one[i][rows, columns] for one in marks)
+        png = figure.picture(plane[rows, columns], (low, high), lay, prediction, truth)
+        out.append(panel(png, _label(name), f"z {_height(affine, lay, k):.0f} mm", clip(words, 40)))
+    return out
+
+
+def _truth(path: Path | None, mask: Mask) -> Mask | None:
+    if path is None:
+        return None
+    truth = nifti.read_mask(path)
+    if not same_grid(truth.data.shape, truth.affine, mask.data.shape, mask.affine):
+        raise GridMismatch("the truth does not lie on the mask's grid", hint="make the report without it")
+    return truth
+
+
+def _cut(mask: Mask | None, lay: figure.Lay, slices: tuple[int, ...]) -> list[NDArray[np.bool_]] | None:
+    return None if mask is None else [lay.turned(np.take(mask.data, k, axis=lay.slices)) for k in slices]
+
+
+def _height(affine: Affine, lay: figure.Lay, k: int) -> float:
+    index = [0.0, 0.0, 0.0]
+    index[lay.slices] = k
+    return float(world(affine, index)[2])
+
+
+def _window(name: str, values: NDArray[np.float32]) -> tuple[float, float, str]:
+    """(low, high) in the file's values, and the window in words."""
+    preset = next(iter(presets(name)), None)
+    if preset is None or preset.low is None or preset.high is None:
+        low, high = auto_window(values)
+        return low, high, ""
+    try:
+        factor = adc_scale(values) if name == "adc" else 1.0
+    except BadVolume:  # an ADC whose unit nobody can tell is still worth a look
+        low, high = auto_window(values)
+        return low, high, "(unit unknown)"
+    unit = MODALITIES[name].unit
+    return preset.low / factor, preset.high / factor, f"{preset.low:g} to {preset.high:g} {unit}"
+
+
+def _volumes(result: JobResult) -> str:
+    values = (_number(result.volume_ml, "ml"), _number(result.core_volume_ml, "ml"), str(result.lesion_count))
+    rows = [(label, value, why) for (label, why), value in zip(_VOLUMES, values, strict=True)]
+    return "<h2>Volumes</h2>" + table((), rows, ("k", "n", "d"))
+
+
+def _lesions(result: JobResult) -> str:
+    if not result.lesions:
+        return "<h2>Lesions</h2><p>No lesion was segmented.</p>"
+    head = ("#", "side", "volume, ml", "largest diameter, mm", "mean ADC, ×10⁻⁶ mm²/s", "centre x, y, z, mm (RAS+)")
+    rows = [
+        (
+            str(row.index),
+            clip(row.side, 12),
+            f"{row.volume_ml:.2f}",
+            f"{row.max_diameter_mm:.0f}",
+            "–" if row.mean_adc is None else f"{row.mean_adc:.0f}",
+            ", ".join(f"{c:.0f}" for c in row.centre_mm),
+        )
+        for row in result.lesions[:MOST_LESIONS]
+    ]
+    rest = result.lesions[MOST_LESIONS:]
+    more = f'<p class="small">and {len(rest)} smaller, {sum(r.volume_ml for r in rest):.2f} ml together</p>'
+    return "<h2>Lesions, largest first</h2>" + table(head, rows) + (more if rest else "")
+
+
+# Page 2
+
+
+def _scores(subject: Subject) -> str:
+    if subject.scores is None:
+        return "<h2>Against the truth</h2><p>There is no truth to compare with.</p>"
+    rows = []
+    for name, label, unit in _SCORES:
+        if name in subject.scores:
+            value = subject.scores[name]
+            text = str(value) if isinstance(value, int) else _number(value, unit)
+            rows.append((label, text, clip(DEFINITIONS[name], 330)))
+    note = f'<p class="small">{clip(TASK_NOTE, 400)}</p>'
+    return "<h2>Against the truth</h2>" + table((), rows, ("k", "n", "d")) + note
+
+
+def _warnings(warnings: list[str], told: Mapping[str, Any]) -> str:
+    failures = [str(line) for line in told.get("KnownFailures", [])]
+    return (
+        f"<h2>Warnings of this run</h2>{bullets(warnings, MOST_WARNINGS, 230)}"
+        f"<h2>Validation and known failures</h2><p>{clip(told.get('Validated', 'not told'), 240)}</p>"
+        f"{bullets(failures, MOST_FAILURES, 125)}"
+    )
+
+
+def _provenance(result: JobResult, told: Mapping[str, Any]) -> str:
+    by, host = told.get("GeneratedBy", {}), told.get("Host", {})
+    inputs = told.get("Inputs", {})
+    sums = "<br>".join(
+        f"{clip(n, 20)} <code>{clip(i.get('sha256', ''), 64)}</code>" for n, i in list(inputs.items())[:6]
+    )
+    chosen = list(told.get("Parameters", {}).items())
+    words = [f"{name} = {p.get('value', '')} {p.get('unit', '')}".strip() for name, p in chosen]
+    ram = host.get("MemoryLimitMB")
+    machine = f"{clip(host.get('Processors', '?'), 6)} processors" + (f", {ram:.0f} MB RAM" if ram else "")
+    notes = "; ".join(f"{key}: {value}" for key, value in told.get("Notes", {}).items())
+    rows = [
+        ("Inputs, sha256", sums or "–"),
+        ("Source", clip(f"{told.get('Source') or 'not told'}", 120)),
+        ("Engine", f"{clip(result.engine, 40)} {clip(result.engine_version, 60)}, threshold {result.threshold:g}"),
+        ("Parameters", clip("; ".join(words) or "none", 450)),
+        ("Cost", f"{result.seconds:.1f} s, at most {result.peak_rss_mb:.0f} MB RAM, on {machine}"),
+        ("Notes", clip(notes or "none", 220)),
+        ("Licence", clip(by.get("Licence", "not told"), 125)),
+        ("To cite", clip(by.get("Citation", "not told"), 220)),
+    ]
+    return "<h2>Provenance</h2>" + table((), rows, ("k", ""))
+
+
+def _label(name: str) -> str:
+    return clip(MODALITIES[name].label if name in MODALITIES else name, 30)
+
+
+def _number(value: float | None, unit: str) -> str:
+    if value is None or not math.isfinite(value):
+        return "– (undefined)"
+    return f"{value:.2f} {unit}".strip()

@@ -1,0 +1,143 @@
+"""The BIDS derivative of a result: names and fields by the specification, no truth inside, the same bytes each time."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import zipfile
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.errors import BadInput, BadVolume
+from core.imaging.nifti import read_mask
+from core.segmentation.job import Job
+from core.segmentation.results import JobResult
+from core.segmentation.runner import run_job
+from core.sources.sample import SampleSource
+from core.workflows.export import Origin, bids_zip, subject_of
+
+HUB = Origin("hub:hugging-science/isles24-stroke@0123abc", "ncct")
+IMAGE = re.compile(
+    r"(?P<sub>sub-[A-Za-z0-9]+)/(?P<ses>ses-[A-Za-z0-9]+)/anat/(?P=sub)_(?P=ses)_space-(orig|ncct)_label-L"
+    r"_desc-[A-Za-z0-9]+_(mask|probseg)\.(nii\.gz|json)"
+)
+ROOT_FILES = {"dataset_description.json", "README.md", ".bidsignore"}
+
+
+@pytest.fixture(scope="module")
+def result(tmp_path_factory: pytest.TempPathFactory) -> JobResult:
+    fetched = SampleSource(tmp_path_factory.mktemp("sample")).fetch("sample-05", ["dwi", "adc"])
+    inputs = {name: file.path for name, file in fetched.files.items()}
+    out = tmp_path_factory.mktemp("result")
+    job = Job("j1", "sample-05", "diffusion", inputs, {}, out, "local:/home/jane-doe/cases")
+    return run_job(job, lambda *_: None, lambda: False)
+
+
+def check_derivative(root: Path) -> dict[str, Any]:
+    """Hold a folder against the rules for derivative datasets; its dataset_description."""
+    names = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
+    assert names >= ROOT_FILES
+    for name in names - ROOT_FILES:
+        assert IMAGE.fullmatch(name), name
+        other = name.replace(".nii.gz", ".json") if name.endswith(".nii.gz") else name.replace(".json", ".nii.gz")
+        assert other in names
+        if name.endswith(".json"):
+            told = json.loads((root / name).read_text())
+            assert told["SpatialReference"] and all(uri.startswith("bids:") for uri in told["Sources"])
+            assert name.endswith("probseg.json") or told["Type"] == "Lesion"
+    said: dict[str, Any] = json.loads((root / "dataset_description.json").read_text())
+    assert said["DatasetType"] == "derivative"
+    assert re.fullmatch(r"1\.\d+\.\d+", said["BIDSVersion"])
+    assert said["Name"] and all(maker["Name"] for maker in said["GeneratedBy"])
+    return said
+
+
+def unpacked(path: Path, folder: Path) -> Path:
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    return folder
+
+
+def test_a_result_becomes_a_derivative_dataset(result: JobResult, tmp_path: Path) -> None:
+    root = unpacked(bids_zip(result, HUB, tmp_path / "new" / "a.zip"), tmp_path / "ds")
+    said = check_derivative(root)
+    page = "https://huggingface.co/datasets/hugging-science/isles24-stroke/tree/0123abc"
+    assert said["SourceDatasets"] == [{"URL": page, "Version": "0123abc"}]
+    stem = f"{subject_of('sample-05')}_ses-02_space-ncct_label-L_desc-diffusion"
+    mask = next(root.rglob(f"{stem}_mask.nii.gz"))
+    assert mask.read_bytes() == result.mask.read_bytes()
+    assert read_mask(mask).volume_ml == pytest.approx(result.volume_ml)
+    told = json.loads(mask.with_name(f"{stem}_mask.json").read_text())
+    assert told["Measured"]["Seconds"] == round(result.seconds, 2)
+    assert told["Measured"]["PeakMemoryMB"] > 0
+    assert len(told["Inputs"]["dwi"]["sha256"]) == 64
+    assert told["GeneratedBy"]["Licence"] and told["Parameters"]["adc_core"]["value"] == 620
+    assert told["Host"]["Processors"] >= 1 and told["Host"]["MemoryLimitMB"] > 0
+    assert told["Revision"] == "0123abc"
+    assert "Research use only, not a medical device" in (root / "README.md").read_text()
+
+
+def test_nothing_but_the_result_is_inside(result: JobResult, tmp_path: Path) -> None:
+    folder = tmp_path / "crowded"
+    shutil.copytree(result.mask.parent, folder)
+    (folder / "lesion_mask.nii.gz").write_bytes(b"the truth")
+    here = replace(result, mask=folder / result.mask.name, sidecar=folder / result.sidecar.name)
+    with zipfile.ZipFile(bids_zip(here, HUB, tmp_path / "a.zip")) as archive:
+        assert not [n for n in archive.namelist() if "lesion_mask" in n or "truth" in n]
+        assert len([n for n in archive.namelist() if n.endswith(".nii.gz")]) == len(result.files) - 1
+
+
+def test_the_same_result_gives_the_same_bytes(result: JobResult, tmp_path: Path) -> None:
+    one, other = bids_zip(result, HUB, tmp_path / "a.zip"), bids_zip(result, HUB, tmp_path / "b.zip")
+    assert one.read_bytes() == other.read_bytes()
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.zip", "b.zip"]
+
+
+def test_no_folder_of_this_machine_is_told(result: JobResult, tmp_path: Path) -> None:
+    origin = Origin("local:/home/jane-doe/cases")
+    root = unpacked(bids_zip(result, origin, tmp_path / "a.zip"), tmp_path / "ds")
+    assert "SourceDatasets" not in check_derivative(root)
+    for path in (p for p in root.rglob("*") if p.suffix in (".json", ".md")):
+        text = path.read_text()
+        assert "jane" not in text and str(result.mask.parent) not in text
+
+
+def test_subjects_are_letters_and_digits_and_do_not_collide() -> None:
+    assert subject_of("sub-stroke0001") == "sub-stroke0001"
+    assert subject_of(None) == "sub-case"
+    ids = ["a-b", "ab", "a.b", "a_b", "sub-ab.", "a+b"]
+    subjects = {subject_of(i) for i in ids}
+    assert len(subjects) == len(ids)
+    assert all(re.fullmatch(r"sub-[A-Za-z0-9]+", s) for s in subjects)
+
+
+def test_a_result_that_is_no_longer_whole_is_refused(result: JobResult, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="gone"):
+        bids_zip(replace(result, core=tmp_path / "none.nii.gz"), HUB, tmp_path / "a.zip")
+    (tmp_path / "broken.json").write_text("[]")
+    with pytest.raises(BadInput, match="sidecar"):
+        bids_zip(replace(result, sidecar=tmp_path / "broken.json"), HUB, tmp_path / "a.zip")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(BadVolume):
+        bids_zip(result, HUB, tmp_path / "file" / "a.zip")
+    assert not list(tmp_path.glob("*.zip"))
+
+
+@pytest.mark.stress
+def test_the_bids_validator_finds_no_error(result: JobResult, tmp_path: Path) -> None:
+    validator = os.environ.get("STROKESCOPE_BIDS_VALIDATOR") or shutil.which("bids-validator-deno")
+    if validator is None:
+        pytest.skip("bids-validator-deno is not installed (pip install bids-validator-deno, in its own environment)")
+    for origin in (HUB, Origin("sample")):
+        root = unpacked(bids_zip(result, origin, tmp_path / "a.zip"), tmp_path / origin.space)
+        done = subprocess.run(
+            [validator, "--json", str(root)], capture_output=True, text=True, timeout=120, check=False
+        )
+        issues = json.loads(done.stdout)["issues"]["issues"]
+        assert [i for i in issues if i["severity"] == "error"] == []
