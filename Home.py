@@ -7,6 +7,7 @@ scrapers. The pages and the frame around them are core/ui/frame.py, what runs be
 from __future__ import annotations
 
 import streamlit as st
+from starlette.middleware import Middleware
 
 from core.logs import configure_logging
 from core.ui import (
@@ -20,6 +21,7 @@ from core.ui import (
     resources_view,
     segment_view,
 )
+from core.ui.visitors import Visitors
 
 configure_logging()
 PAGES = (case_list, case_view, segment_view, resources_view, calculator)  # loaded now: no visitor waits
@@ -29,5 +31,6 @@ app = st.App(
     "core/ui/frame.py",
     lifespan=lifeline.lifespan,
     routes=[*loaders.volumes().routes(), *metrics_route.routes()],
+    middleware=[Middleware(Visitors)],
     on_script_error=messages.surprise,
 )

@@ -1,14 +1,20 @@
-# make run: starts the dashboard. make test: all checks and tests. Both work on a fresh machine with Python 3.11 and pip.
+# make run: starts the dashboard. make network: adds the engine "network". make test: all checks and tests.
+# All work on a fresh machine with Python 3.11 and pip.
 PYTHON ?= python3.11
 PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 VIEWER := core/ui/viewer
+SMALL_TORCH = $(if $(GPU)$(filter Darwin,$(shell uname -s)),,--extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu)
 
-.PHONY: run test check stress benchmark viewer clean
+.PHONY: run network test check stress benchmark viewer clean
 
 run: $(VENV)/.run viewer
 	$(BIN)/python -m core serve --port $(PORT)
+
+# What the engine "network" needs: the small torch, or with GPU=1 the large one.
+network: $(VENV)/bin/python requirements-network.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(SMALL_TORCH) -r requirements-network.txt
 
 test: check viewer
 	$(BIN)/python tools/browser.py

@@ -1,16 +1,16 @@
-"""Metrics, side by side with what one would write first: python -m benchmarks.metrics [--shape X Y Z]
+"""Metrics, side by side with other tools and with what one would write first: python -m benchmarks.metrics
 
-Both ways score the same two masks in one run, one after the other, so the ratios hold on any machine; the seconds are
-those of this one. The other way labels the whole grid and takes distances from two distance transforms over it. MONAI
-is a third, where it is installed. All must agree on the numbers, or the run fails. panoptica and surface-distance come
-last, in the Python that PANOPTICA_PYTHON names (panoptica_oracle.py); surface-distance has another definition of the
-surface, so its numbers are shown and not compared. Peaks are those of a process of its own each, both masks included.
+Every way scores the same two masks in a process of its own; ours is timed right before and right after each of them,
+so that the ratios hold on a busy machine. The plain way labels the whole grid and takes distances from two distance
+transforms over it. All must agree on the numbers that they share, or the run fails. panoptica and surface-distance run
+in the Python that PANOPTICA_PYTHON names (panoptica_oracle.py); surface-distance has another definition of the surface,
+so its numbers are shown and not compared. Others compute a part of our nine values each: what they name. Peaks hold
+both masks.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import multiprocessing
 import os
@@ -19,20 +19,22 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from itertools import pairwise
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from benchmarks.segmentation_cases import table
 from core.evaluation.score import score_masks
 from core.imaging.volume import Affine, Mask
 
 Bools = NDArray[np.bool_]
 Numbers = dict[str, float]
-SPACING = (0.44, 0.44, 0.8)
+SHAPE, SPACING = (512, 512, 200), (0.44, 0.44, 0.8)
+LIMIT_S, TIMES = 1.5, 4.0
+OURS, PANOPTICA, SURFACE = "ours (all nine values)", "panoptica (F1 '24, Dice)", "surface-distance (HD95, surface Dice)"
 
 
 def ball(shape: tuple[int, ...], centre_mm: NDArray[np.float64], radius_mm: float) -> Bools:
@@ -98,8 +100,8 @@ def by_monai(prediction: Bools, truth: Bools, affine: Affine) -> Numbers:
 
 
 WAYS: dict[str, Callable[[Bools, Bools, Affine], Numbers]] = {
-    "ours (all nine values)": ours,
-    "distance transforms": by_distance_transform,
+    OURS: ours,
+    "distance transforms (F1, HD95, surface Dice)": by_distance_transform,
     "MONAI (HD95, surface Dice)": by_monai,
 }
 
@@ -113,10 +115,10 @@ def timed(name: str, shape: tuple[int, ...], repeats: int) -> tuple[float, float
         start = time.perf_counter()
         numbers = WAYS[name](prediction, truth, np.diag([*SPACING, 1.0]))
         best = min(best, time.perf_counter() - start)
-    return best, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, numbers
+    return best, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6, numbers
 
 
-def alone(name: str, shape: tuple[int, ...], repeats: int) -> tuple[float, float, Numbers]:
+def alone(name: str, shape: tuple[int, ...], repeats: int = 1) -> tuple[float, float, Numbers]:
     """`timed` in a fresh process, so that one way's peak is not the next one's."""
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         return pool.apply(timed, (name, shape, repeats))
@@ -135,30 +137,51 @@ def by_others(python: str, shape: tuple[int, ...]) -> dict[str, tuple[float, flo
     f1 = answer["tp"] / (answer["tp"] + (answer["fp"] + answer["fn"]) / 2)
     surface = {"hd95": answer["hd95"], "surface dice": answer["surface_dice"]}
     return {
-        "panoptica (F1 '24, Dice)": (answer["matching_seconds"], peak, {"f1 '24": f1}),
-        "surface-distance": (answer["surface_seconds"], peak, surface),
+        PANOPTICA: (answer["matching_seconds"], peak, {"f1 '24": f1}),
+        SURFACE: (answer["surface_seconds"], peak, surface),
     }
 
 
-def main() -> int:
-    """Print one line per way; 1 if they disagree."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--shape", type=int, nargs=3, default=(512, 512, 200))
-    shape = tuple(parser.parse_args().shape)
-    names = [name for name in WAYS if not name.startswith("MONAI") or importlib.util.find_spec("monai")]
-    found = {name: alone(name, shape, 3 if way is ours else 1) for name, way in WAYS.items() if name in names}
-    results = [numbers for _, _, numbers in found.values()]
-    agree = all(np.isclose(a[key], b[key], rtol=1e-4) for a, b in pairwise(results) for key in a.keys() & b.keys())
+def others(shape: tuple[int, ...], quick: bool) -> Iterator[tuple[str, float, tuple[float, float, Numbers]]]:
+    """Each other way: its name, our seconds beside it (the faster of before and after), and what it gave."""
+    names = [name for name in WAYS if name != OURS]
+    before = alone(OURS, shape, 2)[0]
+    for name in names[1:] if quick else names:
+        found = alone(name, shape)
+        after = alone(OURS, shape, 2)[0]
+        yield name, min(before, after), found
+        before = after
     if python := os.environ.get("PANOPTICA_PYTHON"):
-        others = by_others(python, shape)
-        found |= others
-        agree &= bool(np.isclose(results[0]["f1 '24"], others["panoptica (F1 '24, Dice)"][2]["f1 '24"]))
-    fastest = found["ours (all nine values)"][0]
-    for name, (seconds, peak, numbers) in found.items():
-        shown = ", ".join(f"{key} {value:.4f}" for key, value in numbers.items())
-        print(f"{name:27} {seconds:7.2f} s  {seconds / fastest:5.1f} x  {peak:6.0f} MB  {shown}")
-    print("all agree" if agree else "error: the ways disagree")
-    return 0 if agree else 1
+        pair = by_others(python, shape)
+        after = alone(OURS, shape, 2)[0]
+        for name, found in pair.items():
+            yield name, min(before, after), found
+
+
+def run(shape: tuple[int, ...] = SHAPE, quick: bool = False) -> bool:
+    """Print the table; whether the ways agree, ours within LIMIT_S and TIMES as fast as the fastest of the others."""
+    seconds, peak, mine = alone(OURS, shape, 3)
+    rows, held = [row(OURS, seconds, None, peak, mine)], seconds <= LIMIT_S
+    for name, beside, (took, most, numbers) in others(shape, quick):
+        rows.append(row(name, took, took / beside, most, numbers))
+        shared = [] if name == SURFACE else sorted(mine.keys() & numbers.keys())
+        held &= all(np.isclose(mine[key], numbers[key], rtol=1e-4) for key in shared)
+        held &= took >= TIMES * beside or quick
+    table(("way", "s", "× ours beside it", "peak RSS MB", "its numbers"), rows)
+    return bool(held)
+
+
+def row(name: str, seconds: float, times: float | None, peak: float, numbers: Numbers) -> tuple[str, ...]:
+    """One line of the table."""
+    shown = ", ".join(f"{key} {value:.4f}" for key, value in numbers.items())
+    return name, f"{seconds:.2f}", "1" if times is None else f"{times:.1f}", f"{peak:.0f}", shown
+
+
+def main() -> int:
+    """Print one line per way; 1 if they disagree or ours is too slow."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--shape", type=int, nargs=3, default=SHAPE)
+    return 0 if run(tuple(parser.parse_args().shape)) else 1
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.engine import cases
+from benchmarks.segmentation_cases import cases
 from core.errors import OverBudget, StrokescopeError
 from core.hub.cache import Cache
 from core.imaging import nifti

@@ -25,6 +25,7 @@
     │   ├── BadModel                a model that cannot be used, or that we refuse to open
     │   ├── EngineAbsent            this machine lacks what the engine runs on
     │   ├── JobCancelled            the user stopped the job
+    │   ├── ResultInUse             a kept result that a job works with, or that is on a screen
     │   └── WorkerDied              the worker process ended without a result
     ├── PortInUse                   another program listens where the dashboard should
     ├── OverBudget                  a step that does not fit the container
@@ -160,6 +161,10 @@ class EngineAbsent(EngineError):
 
 class JobCancelled(EngineError):
     """The user stopped the job."""
+
+
+class ResultInUse(EngineError):
+    """A kept result cannot be removed now."""
 
 
 class WorkerDied(EngineError):

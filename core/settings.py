@@ -78,6 +78,8 @@ class Settings(BaseSettings):
         source: default source of cases, `hub:OWNER/NAME[@REVISION]`, `local:DIR` or `sample`.
         cache_dir: files that can be fetched or made again.
         state_dir: records that should outlive a run.
+        models: models that the engine "network" offers by name, separated by commas: `hub:OWNER/NAME[@REVISION]` or a
+            folder.
         persist_dir: a folder that outlives the container, e.g. a mounted bucket, for a copy of the flight record.
         health_port: where the supervisor answers /health and /metrics: "PORT", "HOST:PORT" or "off"; by default the
             port after the app's, on this computer alone.
@@ -100,6 +102,7 @@ class Settings(BaseSettings):
     )
     health_port: str = Field("", validation_alias="STROKESCOPE_HEALTH_PORT")
     metrics: Switch = Field(True, validation_alias="STROKESCOPE_METRICS")
+    models: str = Field("", validation_alias="STROKESCOPE_MODELS")
     memory_limit: Size = Field(None, validation_alias="STROKESCOPE_MEMORY_LIMIT")
     disk_limit: Size = Field(None, validation_alias="STROKESCOPE_DISK_LIMIT")
     cgroup_root: Path = Field(Path("/sys/fs/cgroup"), validation_alias="STROKESCOPE_CGROUP_ROOT")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from core.ui import calculator, getting, loaders, resources_view
+from core.ui import calculator, getting, jobs_view, loaders, resources_view
 
 getting.hold(())  # no image is on this screen
 guard = loaders.guard()
@@ -17,5 +17,6 @@ resources_view.draw(
         lambda: len(loaders.sessions()),
         lambda: calculator.draw(guard),
         loaders.past(),
+        jobs_view.summary,
     ),
 )

@@ -1,7 +1,8 @@
 """Figure: single axial slices as PNGs with outlines, for paper and files that nobody can scroll.
 
-Radiological convention: front up, the patient's right on the left. True proportions. The prediction's outline is a
-solid orange line, the truth's a dashed sky blue one, so that they differ without colour too. Chooses no file.
+Radiological convention: front up, the patient's right on the left. True proportions. As in the viewer, the
+prediction's outline is a dashed orange line and the truth's a solid sky blue one: they differ
+without colour too. Chooses no file.
 """
 
 from __future__ import annotations
@@ -128,7 +129,7 @@ def picture(
     height, width = (max(1, round(LONGER_SIDE * side / max(mm))) for side in mm)
     smooth = Image.fromarray(np.ascontiguousarray(grey)).resize((width, height), Image.Resampling.BICUBIC)
     colours = np.repeat(np.asarray(smooth)[:, :, None], 3, axis=2)
-    for mask, colour, dashed in ((prediction, ORANGE, False), (truth, BLUE, True)):
+    for mask, colour, dashed in ((truth, BLUE, False), (prediction, ORANGE, True)):
         if mask is not None:
             colours[outline(mask, (height, width), dashed)] = colour
     out = io.BytesIO()

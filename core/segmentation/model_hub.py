@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -21,13 +22,19 @@ from core.hub.ranges import Line, copy_range, copy_whole, wrong
 from core.hub.shelf import disk_error, read_record, write_record
 from core.hub.wire import Traffic
 from core.segmentation.engines import network_weights
-from core.segmentation.engines.network_config import CONFIG_NAME, MAX_CONFIG, load_config
+from core.segmentation.engines.network_config import CONFIG_NAME, MAX_CONFIG, ModelConfig, load_config
 from core.settings import Settings
 
 RECORD = ".verified"
 DEFAULT_REVISION = "main"
 SPARE = 256 * 2**20  # bytes that stay free beside a model
 Report = Callable[[str, int, int], None]  # file, bytes here, bytes in all
+Admit = Callable[[int], AbstractContextManager[object]]  # the door before so many bytes are fetched
+
+
+def at_once(size: int) -> AbstractContextManager[object]:
+    """For callers without a door."""
+    return nullcontext()
 
 
 class ModelHub(Hub):
@@ -66,11 +73,30 @@ class Fetched:
 
 
 @dataclass(frozen=True)
+class Listed:
+    """A model of the Hub before its weights are fetched.
+
+    Attributes:
+        config: what it says of itself.
+        bytes: of its weights.
+        folder: where it lies; None while it must be fetched.
+        commit, note: as Fetched.
+    """
+
+    config: ModelConfig
+    bytes: int
+    folder: Path | None
+    commit: str
+    note: str
+
+
+@dataclass(frozen=True)
 class Shelf:
     """Models of the Hub in the cache directory, one folder for each commit.
 
     Args:
         room: bytes that may still be written (core.resources.room.Room).
+        admit: entered while weights are fetched.
     """
 
     root: Path
@@ -78,6 +104,24 @@ class Shelf:
     room: Callable[[], int | None]
     cancelled: Cancelled
     report: Report
+    admit: Admit = at_once
+
+    def look(self, repo: str, revision: str = DEFAULT_REVISION) -> Listed:
+        """What the model says of itself, and what it would take to fetch; takes its config alone.
+
+        Raises:
+            As `get`.
+        """
+        home = self.root / check_repo(repo).replace("/", "--")
+        commit, note = self._commit(home, repo, check_revision(revision))
+        folder = home / commit
+        if not is_whole(folder):
+            with lock(home / f"{commit}.lock", self.cancelled):
+                if not is_whole(folder):
+                    config, weights = self._describe(self._line(), repo, commit, self._stage(folder))
+                    return Listed(config, weights.size or 0, None, commit, note)
+        config = load_config(folder)
+        return Listed(config, (folder / config.weights).stat().st_size, folder, commit, note)
 
     def get(self, repo: str, revision: str = DEFAULT_REVISION) -> Fetched:
         """The model of a repository, fetched if it is not here.
@@ -110,23 +154,36 @@ class Shelf:
         write_record(kept, commit)
         return commit, ""
 
-    def _fetch(self, repo: str, commit: str, folder: Path) -> None:
-        line = Line(self.hub, self.hub.policies.transfer, self.cancelled)
-        tree = self.hub.tree(repo, commit, line.traffic, self.cancelled)
-        files = {file.path: file for file in tree}
-        staging = folder.with_name(f"{commit}.part")
+    def _line(self) -> Line:
+        return Line(self.hub, self.hub.policies.transfer, self.cancelled)
+
+    def _stage(self, folder: Path) -> Path:
+        """Where a model is put together; what is damaged makes room."""
+        staging = folder.with_name(f"{folder.name}.part")
         try:
             staging.mkdir(parents=True, exist_ok=True)
-            shutil.rmtree(folder, ignore_errors=True)  # damaged
+            shutil.rmtree(folder, ignore_errors=True)
         except OSError as error:
             raise disk_error(error) from None
+        return staging
+
+    def _describe(self, line: Line, repo: str, commit: str, staging: Path) -> tuple[ModelConfig, RemoteFile]:
+        """The config, fetched, and the weights that it names."""
+        tree = self.hub.tree(repo, commit, line.traffic, self.cancelled)
+        files = {file.path: file for file in tree}
         self._take(line, chosen(files, CONFIG_NAME, MAX_CONFIG), staging)
         config = load_config(staging)
         weights = chosen(files, config.weights, network_weights.MAX_WEIGHTS)
         if weights.sha256 and config.sha256 not in (None, weights.sha256):
             said = "the repository's weights are not those that its config names by sha256"
             raise BadModel(said, hint="use another revision, or tell the model's owner")
-        digest = self._take(line, weights, staging)
+        return config, weights
+
+    def _fetch(self, repo: str, commit: str, folder: Path) -> None:
+        line, staging = self._line(), self._stage(folder)
+        _, weights = self._describe(line, repo, commit, staging)
+        with self.admit(weights.size or 0):
+            digest = self._take(line, weights, staging)
         record = {"repo": repo, "commit": commit, "weights": weights.path, "bytes": weights.size, "sha256": digest}
         write_record(staging / RECORD, record)
         try:

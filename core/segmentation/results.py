@@ -46,7 +46,7 @@ class JobResult:
         mask, core, probability, sidecar: files, where the Job said; core and probability None if the engine has none.
         volume_ml, core_volume_ml: ml.
         lesion_count: 26-connected components of the mask.
-        lesions: one row each, the largest first.
+        lesions: one row each, the largest first; only the largest where there are very many (lesions.MOST_ROWS).
         seconds: wall time of the worker process.
         peak_rss_mb: its peak resident memory, MB (1e6 bytes).
         warnings: the engine's, in words.

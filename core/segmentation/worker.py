@@ -34,7 +34,7 @@ from core.segmentation.engine import (
     load_engine,
 )
 from core.segmentation.job import Job
-from core.segmentation.lesions import lesion_rows
+from core.segmentation.lesions import MOST_ROWS, count_lesions, lesion_rows
 from core.segmentation.results import JobResult, LesionRow
 
 NOTICE = "Research use only, not a medical device."
@@ -90,8 +90,12 @@ def work(job: Job, say: Say) -> JobResult:
     say("Measuring lesions", SEGMENTING)
     adc = inputs["adc"].volume() if "adc" in inputs and found.adc_scale is not None else None
     rows = lesion_rows(found.mask, adc, found.adc_scale, found.midplane)
+    count = len(rows) if len(rows) < MOST_ROWS else count_lesions(found.mask)
+    if count > len(rows):
+        said = f"The mask falls into {count:,} parts, as noise does; only the {len(rows):,} largest are listed."
+        found = replace(found, warnings=(said, *found.warnings))
     say("Writing the mask", 0.9)
-    result = as_result(job, engine, found, rows)
+    result = as_result(job, engine, found, rows, count)
     write_outputs(job, found, job.inputs[engine.info.inputs[0]])
     (job.staging_dir / job.sidecar_path.name).write_text(
         json.dumps(sidecar(job, engine, parameters, inputs, result, found), indent=2, ensure_ascii=False) + "\n",
@@ -164,8 +168,8 @@ def put_in_place(job: Job) -> None:
     shutil.rmtree(job.staging_dir, ignore_errors=True)
 
 
-def as_result(job: Job, engine: Engine, found: Segmentation, rows: tuple[LesionRow, ...]) -> JobResult:
-    """The numbers of a segmentation; time and memory are the runner's to fill in."""
+def as_result(job: Job, engine: Engine, found: Segmentation, rows: tuple[LesionRow, ...], count: int) -> JobResult:
+    """The numbers of a segmentation of `count` lesions; time and memory are the runner's to fill in."""
     return JobResult(
         case_id=job.case_id,
         engine=engine.info.name,
@@ -176,7 +180,7 @@ def as_result(job: Job, engine: Engine, found: Segmentation, rows: tuple[LesionR
         sidecar=job.sidecar_path,
         volume_ml=found.mask.volume_ml,
         core_volume_ml=None if found.core is None else found.core.volume_ml,
-        lesion_count=len(rows),
+        lesion_count=count,
         lesions=rows,
         seconds=0.0,
         peak_rss_mb=peak_mb(),

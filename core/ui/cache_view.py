@@ -1,4 +1,4 @@
-"""What the cache holds, on the Resources page: of how much, which cases, what is unfinished; and how to remove it.
+"""What the cache holds, on the Resources page: which cases, segmentations and models; and how to remove it.
 
 Removes only after a second press, and never what is on somebody's screen.
 """
@@ -7,15 +7,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
 import streamlit as st
 
+from core.errors import ResultInUse
 from core.hub.cache import Cache
 from core.hub.entries import CacheEntry
 from core.resources.probe import Sampler
 from core.segmentation.kept import Results
+from core.segmentation.kept_record import Kept
+from core.segmentation.model_store import ModelStore, StoredModel
 from core.ui.gauges import size
 
 _CONFIRM, _FREED = "resources-confirm-clear", "resources-freed"
@@ -26,35 +30,104 @@ _HELP = {
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Stock:
+    """What lies here, or a part of it that was chosen."""
+
+    images: Sequence[CacheEntry] = ()
+    results: Sequence[Kept] = ()
+    models: Sequence[StoredModel] = ()
+
+    def __bool__(self) -> bool:
+        return bool(self.images or self.results or self.models)
+
+    @property
+    def made_bytes(self) -> int:
+        """Of segmentations and models."""
+        return sum(kept.bytes for kept in self.results) + sum(model.bytes for model in self.models)
+
+
 def draw(cache: Cache, results: Results, sampler: Sampler) -> None:
     """Draw the section."""
     freed = st.session_state.pop(_FREED, None)
     if freed is not None:
-        st.success(f"Removed {size(freed, binary=False)}.")
-    entries, kept = [*cache.entries(), *cache.unfinished(), *cache.records()], results.entries()
-    if not entries and not kept:
+        st.success(f"Removed {size(freed[0], binary=False)}.{freed[1]}")
+    store = ModelStore(cache.root / "models")
+    here = Stock([*cache.entries(), *cache.unfinished(), *cache.records()], results.entries(), store.entries())
+    if not here:
         st.caption("The cache is empty. Images that you open are kept here, so that opening them again costs nothing.")
         return
-    made = sum(k.bytes for k in kept)
-    st.caption(in_words(entries, len(kept), made, cache.room()))
-    chosen = _table(entries) if entries else []
-    what = _asked(chosen, entries, len(kept), made)
+    st.caption(in_words(here.images, len(here.results), here.made_bytes, cache.room(), len(here.models)))
+    images = _table(here.images) if here.images else []
+    chosen = Stock(images, *(_made(here) if here.results or here.models else ((), ())))
+    what = _asked(chosen, here)
     if not st.session_state.get(_CONFIRM):
         label = f"Remove {what}" if chosen else "Clear the cache"
         st.button(label, key="resources-clear", on_click=_ask, args=(True,), icon=":material/delete:")
         return
     st.warning(f"Remove {what}? It can be fetched or made again. What is on somebody’s screen stays.")
     with st.container(horizontal=True):
-        args = (cache, results, sampler, chosen)
+        args = (cache, results, store, sampler, chosen)
         st.button("Remove them", key="resources-clear-yes", on_click=_clear, args=args, type="primary")
         st.button("Keep them", key="resources-clear-no", on_click=_ask, args=(False,))
 
 
-def in_words(entries: Sequence[CacheEntry], results: int, result_bytes: int, room: int | None) -> str:
-    """How much lies here, and of how much. `room`: bytes that may still be written; None without a limit."""
-    total = sum(e.bytes for e in entries) + result_bytes
+def in_words(entries: Sequence[CacheEntry], results: int, made_bytes: int, room: int | None, models: int = 0) -> str:
+    """How much lies here, and of how much.
+
+    Args:
+        made_bytes: of the segmentations and models together.
+        room: bytes that may still be written; None without a limit.
+    """
+    total = sum(e.bytes for e in entries) + made_bytes
     of = "" if room is None else f" of {size(total + max(0, room), binary=False)} that the cache may hold"
-    return f"{_things(entries)} and {results} segmentations, {size(total, binary=False)}{of}."
+    return f"{_all_of(entries, results, models)}, {size(total, binary=False)}{of}."
+
+
+def _all_of(entries: Sequence[CacheEntry], results: int, models: int) -> str:
+    made = f"{results} segmentations" + (f" and {models} model{'s' if models > 1 else ''}" if models else "")
+    return f"{_things(entries)}{',' if models else ' and'} {made}"
+
+
+def made_rows(results: Iterable[Kept], models: Iterable[StoredModel]) -> list[dict[str, Any]]:
+    """One row for each segmentation, the newest first, and for each model; a folder without a result says so."""
+    rows = []
+    for kept in sorted(results, key=lambda kept: -(kept.found.made if kept.found else 0)):
+        found = kept.found
+        if found is None:
+            rows.append(
+                {"what": "unfinished segmentation", "case": "", "MB": kept.bytes / 1e6, "made": None, "source": ""}
+            )
+            continue
+        what = f"{found.title} · {found.changes}" if found.changes else found.title
+        made = datetime.fromtimestamp(found.made, UTC)
+        row = {"what": what, "case": found.case_id or "own files", "MB": kept.bytes / 1e6, "made": made}
+        rows.append({**row, "source": found.source or ""})
+    for model in models:
+        what = f"model {model.name}" + (", unfinished" if model.unfinished else "")
+        rows.append({"what": what, "case": "", "MB": model.bytes / 1e6, "made": None, "source": "the Hub"})
+    return rows
+
+
+def _made(here: Stock) -> tuple[list[Kept], list[StoredModel]]:
+    """The table of segmentations and models; returns the chosen ones."""
+    results = sorted(here.results, key=lambda kept: -(kept.found.made if kept.found else 0))
+    event = st.dataframe(
+        made_rows(results, here.models),
+        key=f"resources-made-{st.session_state.get('resources-round', 0)}",
+        hide_index=True,
+        height=min(220, 38 + 35 * (len(results) + len(here.models))),
+        on_select="rerun",
+        selection_mode="multi-row",
+        column_config={
+            "what": st.column_config.TextColumn(width=230, help="engine, version, and what differs from the defaults"),
+            "made": st.column_config.DatetimeColumn(format="distance"),
+            "MB": st.column_config.NumberColumn(format="%.2f", width=70, help="megabytes (10⁶ bytes)"),
+        },
+    )
+    rows = [row for row in event.selection.rows if row < len(results) + len(here.models)]
+    count = len(results)
+    return [results[r] for r in rows if r < count], [here.models[r - count] for r in rows if r >= count]
 
 
 def _things(entries: Sequence[CacheEntry]) -> str:
@@ -117,29 +190,38 @@ def _table(entries: Sequence[CacheEntry]) -> list[CacheEntry]:
     return of_rows(entries, [rows[i] for i in event.selection.rows if i < len(rows)])
 
 
-def _asked(chosen: Sequence[CacheEntry], entries: Sequence[CacheEntry], results: int, result_bytes: int) -> str:
-    if chosen:
-        cases = len({(e.source, e.case_id) for e in chosen if not e.is_records})
-        lists = sum(e.is_records for e in chosen)
-        what = [f"{cases} case{'s' if cases > 1 else ''}"] if cases else []
-        total = size(sum(e.bytes for e in chosen), binary=False)
-        return ", ".join([*what, *([_lists(lists)] if lists else []), total])
-    total = size(sum(e.bytes for e in entries) + result_bytes, binary=False)
-    return f"{_things(entries)} and {results} segmentations ({total})"
+def _asked(chosen: Stock, here: Stock) -> str:
+    if not chosen:
+        total = size(sum(e.bytes for e in here.images) + here.made_bytes, binary=False)
+        return f"{_all_of(here.images, len(here.results), len(here.models))} ({total})"
+    cases = len({(e.source, e.case_id) for e in chosen.images if not e.is_records})
+    lists = sum(e.is_records for e in chosen.images)
+    counts = ((cases, "case"), (len(chosen.results), "segmentation"), (len(chosen.models), "model"))
+    what = [f"{count} {name}{'s' if count > 1 else ''}" for count, name in counts if count]
+    total = size(sum(e.bytes for e in chosen.images) + chosen.made_bytes, binary=False)
+    return ", ".join([*what, *([_lists(lists)] if lists else []), total])
 
 
 def _ask(wanted: bool) -> None:
     st.session_state[_CONFIRM] = wanted
 
 
-def _clear(cache: Cache, results: Results, sampler: Sampler, chosen: Sequence[CacheEntry]) -> None:
+def _clear(cache: Cache, results: Results, store: ModelStore, sampler: Sampler, chosen: Stock) -> None:
     st.session_state[_CONFIRM] = False
     st.session_state["resources-round"] = st.session_state.get("resources-round", 0) + 1
-    if chosen:
-        gone = {entry.path for entry in chosen}
+    freed, stayed = 0, 0
+    if not chosen:
+        freed = cache.clear() + results.clear() + store.clear()
+    if chosen.images:
+        gone = {entry.path for entry in chosen.images}
         here = (*cache.entries(), *cache.unfinished(), *cache.records())
-        keep = frozenset(e.path for e in here if e.path not in gone)
-        st.session_state[_FREED] = cache.clear(keep)
-    else:
-        st.session_state[_FREED] = cache.clear() + results.clear()
+        freed += cache.clear(frozenset(e.path for e in here if e.path not in gone))
+    for kept in chosen.results:
+        try:
+            freed += results.remove(kept)
+        except ResultInUse:
+            stayed += 1
+    freed += sum(store.remove(model) for model in chosen.models)
+    said = f" {stayed} in use stayed." if stayed else ""
+    st.session_state[_FREED] = (freed, said)
     sampler.refresh()

@@ -13,9 +13,9 @@ import streamlit as st
 from core.case import MODALITIES, CaseRef
 from core.errors import StrokescopeError
 from core.resources.guard import Guard
-from core.segmentation.engine import ENGINES, load_engine
+from core.segmentation.engine import ENGINES, Engine
 from core.sources.protocol import Listing, Source
-from core.ui import listings, loaders, messages, place_bar, state
+from core.ui import listings, loaders, messages, model_view, place_bar, state
 from core.ui.gauges import size
 from core.ui.waiting import outcome, retry
 from core.workflows.explore_case import choose, good_example
@@ -61,19 +61,23 @@ def _questions(listing: Listing) -> tuple[CaseRef, list[str], str] | None:
         "Images", there, default=usual, key=f"cost-images-{case.case_id}", format_func=lambda n: MODALITIES[n].label
     )
     engine = right.selectbox("Engine", [NO_ENGINE, *ENGINES], index=1, key="cost-engine")
+    if engine == "network" and model_view.chosen_folder() is None:
+        right.caption("Choose its model on the Segment page first.")
+        return case, names, NO_ENGINE
     return case, names, engine
 
 
 def _answer(source: Source, case_id: str, names: Sequence[str], engine: str, guard: Guard) -> None:
     """The lines, made anew each time they are asked for: what fits changes."""
-    info = None if engine == NO_ENGINE else load_engine(engine).info
-    key = ("cost", source.spec, case_id, tuple(names), engine)
+    folder = model_view.chosen_folder() if engine == "network" else None
+    opened: Engine | None = None if engine == NO_ENGINE else loaders.engine(engine, folder)
+    key = ("cost", source.spec, case_id, tuple(names), engine, "" if opened is None else opened.info.version)
     try:
         lines: tuple[CostLine, ...] = outcome(
             loaders.lists(),
             key,
             "Working out the cost",
-            lambda _, cancelled: estimate(source, case_id, names, info, guard, cancelled),
+            lambda _, cancelled: estimate(source, case_id, names, opened, guard, cancelled),
         )
     except StrokescopeError as error:
         messages.failure(error, "cost", lambda: retry(loaders.lists(), key))

@@ -21,6 +21,8 @@ def main() -> None:
     session = current_session()
     if session is not None and session_alive(session):
         loaders.sessions().arrive(session, watcher())
+    if page.url_path != "segment":
+        loaders.results().let_go(watcher())  # no result is on this screen
     try:
         state.arrive(page.url_path, loaders.local_sources())
         place_bar.draw()

@@ -35,6 +35,7 @@ class Lifeline:
         alone: no supervisor keeps the record.
         on_space: for the record: who sleeps there was not killed.
         hub_message: asks the Hub why the container failed last.
+        at_stop: ends the work that is under way, in seconds.
     """
 
     def __init__(
@@ -47,10 +48,11 @@ class Lifeline:
         alone: bool,
         on_space: bool = False,
         hub_message: HubMessage = lambda: None,
+        at_stop: Callable[[], None] = lambda: None,
         ticks: Callable[[], float] = time.monotonic,
     ) -> None:
         self._sampler, self._watchdog, self._recorder, self._breaker = sampler, watchdog, recorder, breaker
-        self._alone, self._on_space, self._ticks = alone, on_space, ticks
+        self._alone, self._on_space, self._ticks, self._at_stop = alone, on_space, ticks, at_stop
         self._log = RunLog(recorder.state_dir, recorder=recorder, hub_message=hub_message)
         self._run = ""
         self._ticked = ticks()
@@ -69,6 +71,7 @@ class Lifeline:
         """End everything, the record last; what is asked of the app is on disk before, should that take too long."""
         if self._alone:
             self._recorder.note("stop asked", phase="")
+        self._at_stop()
         self._watchdog.stop()
         self._sampler.stop()
         if self._alone:
@@ -100,8 +103,10 @@ def begin(settings: Settings) -> Lifeline:
         alone=not supervised(),
         on_space=bool(settings.space_id),
         hub_message=lambda: runtime.ask(settings),
+        at_stop=lambda: loaders.desk().close(),
     )
     line.start()
+    loaders.desk()  # what a former process had not ended is settled before anybody looks
     return line
 
 

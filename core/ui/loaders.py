@@ -21,7 +21,9 @@ from core.resources.guard import Guard, make_guard
 from core.resources.probe import Sampler
 from core.resources.recorder import Recorder
 from core.resources.room import Room
+from core.segmentation.engine import Engine, Missing, load_engine
 from core.segmentation.kept import Results
+from core.segmentation.models import stamps_of
 from core.settings import Settings, load_settings
 from core.sources.hub import make_fetcher
 from core.sources.opening import open_source, parse_spec
@@ -29,17 +31,21 @@ from core.sources.protocol import Listing, Source
 from core.ui.faults import Faults
 from core.ui.health import Pulses
 from core.ui.lately import Lately
+from core.ui.open_readings import OpenReadings
 from core.ui.past import Past, read_past
 from core.ui.sessions import Sessions
-from core.ui.slices import AGREEMENT, PREDICTION, TRUTH, Sheet, load_sheet
+from core.ui.slices import AGREEMENT, DIFFERENCE, PREDICTION, TRUTH, Sheet, load_sheet
 from core.ui.state import local_key
 from core.ui.tasks import Tasks
 from core.ui.volumes import Volumes
+from core.workflows.desk import Desk
+from core.workflows.job_book import JobBook
 from core.workflows.making_room import Offers, Spare
 
 FETCHES = 64  # threads: who waits for a transfer waits in the Hub's own queue, which knows who goes next
 QUESTIONS, AHEAD = 16, 2  # small questions, images fetched ahead
 JOBS = 32  # threads: heavy jobs run one at a time, the others wait at the door, in its line
+FIRST_ENGINE_S = 5.0  # what a page waits to hear whether an engine can run here
 DRAWINGS = 4  # threads that make static views
 
 
@@ -117,9 +123,11 @@ def guard() -> Guard:
     """The door before every heavy step, and its watchdog, which runs."""
     # threads that outlive this must not ask
     readings, kept, record, answers, pictures = sampler(), cache(), recorder(), results(), drawings()
+    opened = open_readings()
 
     def trim() -> None:
         sheet.clear()
+        opened.clear()
         pictures.drop_results()
 
     def evict() -> None:
@@ -130,14 +138,8 @@ def guard() -> Guard:
         spare=Spare(kept), helps=Offers(kept, answers),
     )  # fmt: skip
     made.watchdog.start()
-    readings.describe(lambda: {os.getpid(): step_of(record), **made.watchdog.doing()})
+    readings.describe(lambda: {os.getpid(): getattr(record.current(), "name", ""), **made.watchdog.doing()})
     return made
-
-
-def step_of(record: Recorder) -> str:
-    """The risky step that is under way here, "" for none."""
-    step = record.current()
-    return "" if step is None else step.name
 
 
 @st.cache_resource(max_entries=16, show_spinner=False)
@@ -203,6 +205,7 @@ def sessions() -> Sessions:
         for tasks in (fetches(), ahead()):
             tasks.leave_others(owner)
         cache().let_go(owner)
+        results().let_go(owner)
 
     return Sessions(let_go)
 
@@ -215,13 +218,63 @@ def results() -> Results:
 
 @st.cache_resource(max_entries=1, show_spinner=False)
 def jobs() -> Tasks:
-    """Segmentations and scores."""
+    """Scores and other work on results; segmentations are the desk's."""
     return _tasks(JOBS, "job")
 
 
 @st.cache_resource(max_entries=1, show_spinner=False)
+def open_readings() -> OpenReadings:
+    """Results that are open, for their sliders; given back when RAM is short."""
+    return OpenReadings()
+
+
+def engine(name: str, folder: Path | None = None) -> Engine:
+    """The engine of that name, with the model in `folder`; another one when the model's files change.
+
+    Raises:
+        BadParameter, BadModel: as load_engine.
+    """
+    return _engine(name, folder, stamps_of(folder))
+
+
+def engine_missing(name: str, folder: Path | None = None) -> Lately[Missing | None]:
+    """Why that engine cannot run here, as of half a minute ago; None when it can."""
+    return _engine_missing(name, folder, stamps_of(folder))
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _engine(name: str, folder: Path | None, stamps: tuple[tuple[str, int, int], ...]) -> Engine:
+    return load_engine(name, folder)
+
+
+@st.cache_resource(max_entries=16, show_spinner=False)
+def _engine_missing(name: str, folder: Path | None, stamps: tuple[tuple[str, int, int], ...]) -> Lately[Missing | None]:
+    unsure = Missing("Whether this engine can run here is not known yet", "wait a moment, then look again")
+    return Lately(load_engine(name, folder).missing, unsure, first_s=FIRST_ENGINE_S)
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def desk() -> Desk:
+    """Where segmentations are handed in; what a former process left is settled."""
+    told = faults()
+    made = Desk(
+        settings(), guard(), results(), JobBook(settings().state_dir / "jobs"),
+        open_source=source, lease=cache().lease, ends=lambda: past()().runs,
+        on_error=lambda error: told.seen(error, "job"),
+    )  # fmt: skip
+    made.settle()
+    return made
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
+def look_tasks() -> Tasks:
+    """Results that are seen at a threshold."""
+    return _tasks(DRAWINGS, "view")
+
+
+@st.cache_resource(max_entries=1, show_spinner=False)
 def drawings() -> Tasks:
-    """Static views that are being made."""
+    """Static views that are being made, and results that are being opened."""
     return _tasks(DRAWINGS, "view")
 
 
@@ -239,6 +292,6 @@ def sheet(
 
     Goes through the door unless it is kept. Raises BadVolume, GridMismatch, OverBudget, JobCancelled.
     """
-    palette = {"labels3": AGREEMENT, "prediction": {1: PREDICTION}}.get(kind, {1: TRUTH})
+    palette = {"labels3": AGREEMENT, "differ3": DIFFERENCE, "prediction": {1: PREDICTION}}.get(kind, {1: TRUTH})
     with _door():
         return load_sheet(image, overlay, window, "adc" if adc else 1.0, palette)

@@ -7,7 +7,7 @@ for the static view, which goes through the door unless it is ready.
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -34,13 +34,31 @@ _SHEETS = "sheets"
 
 @dataclass(frozen=True)
 class Layer:
-    """A mask over the images: where it lies, what it is called, whose colour, "mask" or "labels3" (TP, FP, FN)."""
+    """A mask or a map over images: where it lies, what it is called, whose colour; kind and names as Overlay's."""
 
     path: Path
     name: str
     label: str
     color: Literal["truth", "prediction"]
-    kind: Literal["mask", "labels3"] = "mask"
+    kind: Literal["mask", "labels3", "differ3", "heat"] = "mask"
+    names: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One image on screen.
+
+    Attributes:
+        name: key of core.case.MODALITIES.
+        label, note: the head of its panel; "" for the modality and its session.
+        layers: over this image alone.
+    """
+
+    name: str
+    path: Path
+    label: str = ""
+    note: str = ""
+    layers: tuple[Layer, ...] = ()
 
 
 def truth_layer(path: Path, spec: str) -> Layer:
@@ -62,21 +80,32 @@ def draw_picture(
     all_layers = list(layers)
     if truth is not None and truth in fetched.files:
         all_layers.append(truth_layer(fetched.files[truth].path, source.spec))
-    files = {n: fetched.files[n].path for n in images}
+    return draw_panels(source, case, [Shown(n, fetched.files[n].path) for n in images], all_layers, height, focus)
+
+
+def draw_panels(
+    source: Source,
+    case: CaseRef,
+    shown: Sequence[Shown],
+    layers: Sequence[Layer] = (),
+    height: int = HEIGHT,
+    focus: tuple[float, float, float] | None = None,
+) -> Command | None:
+    """As `draw_picture`, for one or two images with layers of their own; the same image may stand beside itself."""
     if st.session_state.pop("no-webgl2", False):
         st.session_state["static-view"] = True
     if st.session_state.get("static-view", False):
         try:
-            _static(source, case.case_id, files, all_layers)
+            _static(source, case.case_id, shown, layers)
         except StrokescopeError as error:
             messages.failure(error, "static", _static_again)
         _static_toggle()
         return None
     view = View(
         title=case.case_id,
-        panels=tuple(_panel(source.spec, n, p) for n, p in files.items()),
-        overlays=tuple(_overlay(layer) for layer in all_layers),
-        synthetic=source.synthetic or any(read_header(p).description.startswith("synthetic") for p in files.values()),
+        panels=tuple(_panel(source.spec, one) for one in shown),
+        overlays=tuple(_overlay(layer) for layer in layers),
+        synthetic=source.synthetic or any(read_header(s.path).description.startswith("synthetic") for s in shown),
         focus=focus,
     )
     seen = show(view, key="viewer", height=height, volumes=loaders.volumes())
@@ -87,23 +116,25 @@ def draw_picture(
     return seen.command
 
 
-def _panel(spec: str, name: str, path: Path) -> Panel:
+def _panel(spec: str, shown: Shown) -> Panel:
+    name = shown.name
     modality = MODALITIES[name]
     return Panel(
-        url=_publish(path, name),
-        label=modality.label,
-        session_label=session_label(spec, name, path),
+        url=_publish(shown.path, name),
+        label=shown.label or modality.label,
+        session_label=shown.note or session_label(spec, name, shown.path),
         modality=name,
         unit=modality.unit,
         presets=tuple((p.name, p.low, p.high) for p in presets(name) if p.low is not None and p.high is not None),
         window=_first_window(name),
         colormap=colour_map(name),
         scale="adc" if name == "adc" else 1.0,
+        overlays=tuple(_overlay(layer) for layer in shown.layers),
     )
 
 
 def _overlay(layer: Layer) -> Overlay:
-    return Overlay(_publish(layer.path, layer.name), layer.label, layer.kind, layer.color)
+    return Overlay(_publish(layer.path, layer.name), layer.label, layer.kind, layer.color, layer.names)
 
 
 def _publish(path: Path, name: str) -> str:
@@ -128,7 +159,7 @@ def _sheet(word: str, name: str, path: Path, layer: Layer | None) -> Sheet:
     """One image ready to be drawn; what it waits for is told. `word`: the case in the record."""
     over = None if layer is None else layer.path
     stamps = tuple(p.stat().st_mtime for p in (path, *([over] if over else [])))
-    kind = "" if layer is None else "labels3" if layer.kind == "labels3" else layer.color
+    kind = "" if layer is None else layer.color if layer.kind == "mask" else layer.kind
     window, adc = _first_window(name), name == "adc"
     step = view_step(segment_case.voxels_of(path), over is not None, window is None, adc, word)
     tasks, guard, me = loaders.drawings(), loaders.guard(), watcher()
@@ -153,28 +184,32 @@ def _static_again() -> None:
         retry(loaders.drawings(), key)
 
 
-def _static(source: Source, case_id: str, files: Mapping[str, Path], layers: Sequence[Layer]) -> None:
+def _static(source: Source, case_id: str, shown: Sequence[Shown], layers: Sequence[Layer]) -> None:
     """A montage, or one slice chosen by a slider, of each image; the patient's left is on the right."""
-    layer = layers[0] if layers else None
     word = segment_case.recorded_case(loaders.settings(), case_id, source.spec)
     st.session_state[_SHEETS] = []
-    sheets = {name: _sheet(word, name, path, layer) for name, path in files.items()}
+    over = [next((layer for layer in (*one.layers, *layers) if layer.kind != "heat"), None) for one in shown]
+    sheets = [_sheet(word, one.name, one.path, layer) for one, layer in zip(shown, over, strict=True)]
     ways = ["Montage", "One slice"]
     way = st.segmented_control(
         "Layout", ways, default=ways[0], required=True, key="static-way", label_visibility="collapsed"
     )
-    counts = {s.count for s in sheets.values()}
-    numbers = worth_showing(next(iter(sheets.values()))) if len(counts) == 1 else None  # the same slices side by side
+    counts = {s.count for s in sheets}
+    numbers = worth_showing(sheets[0]) if len(counts) == 1 else None  # the same slices side by side
     chosen = 0
     if way == ways[1]:
         last = min(counts)
-        first = min(last, next(iter(sheets.values())).most_marked() + 1)
-        chosen = st.slider("Slice, from the foot", 1, last, first, key=f"static-slice-{'-'.join(map(str, files))}")
-    told = f"overlay: {layer.label}" if layer else ""
-    for column, (name, sheet) in zip(st.columns(len(sheets)), sheets.items(), strict=True):
+        first = min(last, sheets[0].most_marked() + 1)
+        key = f"static-slice-{'-'.join(one.name for one in shown)}"
+        chosen = st.slider("Slice, from the foot", 1, last, first, key=key)
+    columns = st.columns(len(sheets))
+    for place, (column, one, sheet, layer) in enumerate(zip(columns, shown, sheets, over, strict=True)):
         with column:
             badge = ":violet-badge[synthetic] " if source.synthetic else ""
-            session = session_label(source.spec, name, files[name])
-            st.markdown(f"{badge}**{MODALITIES[name].label}** · {session} {told}")
+            note = one.note or session_label(source.spec, one.name, one.path)
+            told = f"overlay: {layer.label}" if layer else ""
+            st.markdown(f"{badge}**{one.label or MODALITIES[one.name].label}** · {note} {told}")
             figure = montage_of(sheet, numbers) if way == ways[0] else slice_of(sheet, chosen - 1)
-            st.plotly_chart(figure, key=f"static-{name}", config={"displayModeBar": False})
+            st.plotly_chart(figure, key=f"static-{one.name}-{place}", config={"displayModeBar": False})
+    if any(layer.kind == "heat" for layer in (*layers, *(found for one in shown for found in one.layers))):
+        st.caption("The static view does not draw probability maps; the interactive viewer does.")

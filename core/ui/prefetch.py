@@ -96,7 +96,8 @@ def steps_for(source: Source) -> tuple[int, ...]:
         return ()
     if costs_network(source):
         return STEPS
-    return STEPS[:1] if source.synthetic and loaders.jobs().idle() and loaders.fetches().idle() else ()
+    busy = not (loaders.desk().idle() and loaders.jobs().idle() and loaders.fetches().idle())
+    return STEPS[:1] if source.synthetic and not busy else ()
 
 
 def key_of(source: Source, ahead: Ahead, wanted: Sequence[str]) -> Hashable:

@@ -35,6 +35,7 @@ class World:
         sessions: how many are open.
         calculator: draws "what would this cost?".
         past: how the last runs ended and the last transitions; read from the record where nobody gives them.
+        jobs: draws what segmentations run and wait.
     """
 
     guard: Guard | None = None
@@ -42,6 +43,7 @@ class World:
     sessions: Callable[[], int] | None = None
     calculator: Callable[[], None] | None = None
     past: Callable[[], Past] | None = None
+    jobs: Callable[[], None] | None = None
 
 
 NOTHING = World()
@@ -59,7 +61,7 @@ def draw(settings: Settings, sampler: Sampler, cache: Cache, results: Results, w
         left, right = st.columns(2, gap="large")
         with left:
             if world.guard is not None:
-                _work(world.guard)
+                _work(world.guard, world.jobs)
             _runs(past, abnormal, world)
         with right:
             st.subheader("Processes")
@@ -86,10 +88,12 @@ def _trouble(runs: Sequence[PreviousRun], abnormal: bool, breaker: Breaker | Non
             run_view.last_minutes(runs[0])
 
 
-def _work(guard: Guard) -> None:
+def _work(guard: Guard, jobs: Callable[[], None] | None) -> None:
     """What runs and waits, and what was predicted."""
     st.subheader("Heavy steps")
     guard_view.line_and_watchdog(guard)
+    if jobs is not None:
+        jobs()
     with st.expander("Predicted and real", icon=":material/compare_arrows:", key="resources-predicted"):
         guard_view.predicted_and_real(guard)
 

@@ -1,9 +1,11 @@
-"""The jobs behind the Segment page: one question, its result, its score. Draws progress and failures, nothing else."""
+"""The job behind the Segment page: one question, its price, its progress, its failure. The desk runs it."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import streamlit as st
@@ -14,27 +16,34 @@ from core.resources.admission import Place
 from core.resources.budget import size
 from core.resources.guard import Guard, ordinal
 from core.segmentation.engine import EngineInfo, Value
+from core.segmentation.models import ModelFolder
 from core.segmentation.results import JobResult
-from core.sources.protocol import Cancelled, Fetched, LocalFile, Progress, Report
-from core.ui import loaders, messages
-from core.ui.tasks import result_of
-from core.ui.waiting import outcome, retry, watcher
+from core.sources.protocol import Fetched, LocalFile
+from core.ui import job_words, loaders, messages
+from core.ui.visitors import owner
+from core.ui.waiting import QUIET_S
 from core.ui.waiting import told_to as told_to
-from core.workflows import segment_case
 from core.workflows.asking import Ask
-from core.workflows.segment_case import Scored
+from core.workflows.job_book import JobRecord
 from core.workflows.step_cost import hopeless, judged, price
+
+_REFUSED = "job-refused"
 
 
 @dataclass(frozen=True)
 class Question:
-    """One case, one engine, one set of parameters: what a result answers."""
+    """One case, one engine, one set of parameters: what a result answers.
+
+    Attributes:
+        model: for an engine that is nothing without one.
+    """
 
     source: str
     case_id: str
     engine: EngineInfo
     parameters: Mapping[str, Value]
     fetched: Fetched
+    model: ModelFolder | None = None
 
     @property
     def inputs(self) -> dict[str, LocalFile]:
@@ -52,91 +61,70 @@ class Question:
         """Where the answer lies."""
         return self.ask.folder(loaders.results())
 
-    @property
+    @cached_property
     def ask(self) -> Ask:
         """The question as the workflows see it."""
-        return Ask(self.engine.name, self.inputs, self.parameters, self.case_id, self.source)
+        return Ask(self.engine.name, self.inputs, self.parameters, self.case_id, self.source, self.model)
 
 
 def known_result(question: Question) -> JobResult | None:
     """The finished result, if there is one. Never waits."""
-    found = loaders.results().find(question.folder)
-    if found is None:
-        key = ("job", str(question.folder))
-        task = loaders.jobs().get(key)
-        if task is not None and task.state == "done":
-            loaders.jobs().drop(key)  # somebody removed its files
-    return found
-
-
-def known_score(question: Question, result: JobResult) -> Scored | None:
-    """The finished score, if there is one. Never waits."""
-    task = None if question.truth is None else loaders.jobs().get(_score_key(result, question.truth))
-    if task is None or task.state != "done":
-        return None
-    found: Scored = result_of(task)
-    return found if found.overlap.is_file() else None
+    return loaders.results().find(question.folder)
 
 
 def ask(question: Question) -> None:
-    """The Run button with its price; once pressed, the progress, and a new run of the page when the answer is there."""
-    folder, guard, me = question.folder, loaders.guard(), watcher()
-    asked = st.session_state.setdefault("asked", set())
-    if str(folder) not in asked:
-        _offer(question, guard, lambda: asked.add(str(folder)))
+    """The Run button with its price; while the job waits and runs its progress; a new run of the page at its end."""
+    desk, me = loaders.desk(), owner()
+    record = desk.of(question.folder.name, me)
+    if record is not None and not record.over and not desk.wait(record.job_id, QUIET_S):
+        _under_way(record.job_id, me)
         return
+    now = None if record is None else desk.get(record.job_id)
+    if now is not None and now.state == "done" and record is not None and not record.over:
+        st.rerun()  # it was there before a bar could be drawn
+    refused: StrokescopeError | None = st.session_state.pop(_REFUSED, None)
+    if refused is not None:
+        messages.failure(refused, "job", lambda: _begin(question))
+        return
+    if now is not None and now.state == "failed":
+        messages.failure(StrokescopeError(now.reason, hint=now.hint), "job", lambda: _begin(question))
+        return
+    _offer(question, loaders.guard(), lambda: _begin(question))
+    if now is not None and now.state in ("cancelled", "interrupted"):
+        _say_end(now)
+
+
+@st.fragment(run_every=0.5)
+def _under_way(job_id: str, me: str) -> None:
+    """How far the job is, with Cancel; draws the page anew once it is over."""
+    desk = loaders.desk()
+    record = desk.get(job_id)
+    if record is None or record.over:
+        st.rerun()
     st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch", disabled=True)
+    with st.container(horizontal=True, vertical_alignment="center", key="job-progress"):
+        told = job_words.under_way(record, desk.place(job_id), desk.seconds_left(job_id))
+        st.progress(record.fraction, text=told, width="stretch")
+        if st.button("Cancel", key="cancel-job"):
+            desk.cancel(job_id, me)
+            st.rerun()
 
-    def work(report: Report, cancelled: Cancelled) -> JobResult:
-        def phase(name: str, fraction: float) -> None:
-            report(Progress(name, int(1000 * fraction), 1000))
 
-        with loaders.cache().lease(file.path for file in question.inputs.values()):
-            found = segment_case.segment(
-                loaders.settings(), question.ask, folder, phase, cancelled,
-                guard=guard, owner=me, waiting=told_to(report, "Starting"),
-            )  # fmt: skip
-        loaders.results().keep(folder, found)
-        return found
-
-    key = ("job", str(folder))
+def _begin(question: Question) -> None:
+    """Hand the question in; a refusal is told by the next run of the page."""
     try:
-        outcome(loaders.jobs(), key, f"Segmenting {question.case_id}", work, unit="%")
+        loaders.desk().submit(question.ask, owner())
     except StrokescopeError as error:
-        messages.failure(error, "job", lambda: retry(loaders.jobs(), key))
-        return
-    if loaders.results().find(folder) is None:
-        st.error("The result could not be kept, probably because the disk is full. Free some space and run it again.")
-        return
-    st.rerun()
+        st.session_state[_REFUSED] = error
 
 
-def compare(question: Question, result: JobResult) -> None:
-    """Wait for the score, then draw the page anew; a failure is told instead."""
-    truth = question.truth
-    if truth is None:
-        return
-
-    guard, me = loaders.guard(), watcher()
-
-    def work(report: Report, cancelled: Cancelled) -> Scored:
-        overlap = question.folder / "scores" / f"overlap-{truth.sha256[:16]}.nii.gz"
-        case = segment_case.recorded_case(loaders.settings(), question.case_id, question.source)
-        return segment_case.score(
-            loaders.settings(), result.mask, truth.path, overlap, cancelled,
-            case=case, guard=guard, owner=me, waiting=told_to(report, "Comparing with the truth"),
-        )  # fmt: skip
-
-    key = _score_key(result, truth)
-    task = loaders.jobs().get(key)
-    if task is not None and task.state == "done" and not task.result.overlap.is_file():
-        loaders.jobs().drop(key)
-    try:
-        outcome(loaders.jobs(), key, "Comparing with the truth", work, unit="%")
-    except StrokescopeError as error:
-        messages.failure(error, "score", lambda: retry(loaders.jobs(), key))
-        return
-    st.rerun()
+def _say_end(record: JobRecord) -> None:
+    """What became of the last try, below the button that tries again."""
+    told = job_words.outcome(record, time.time())
+    if record.state == "interrupted":
+        st.warning(f"{told}. Nothing of it was kept; run it again.", icon=":material/power_off:")
+    else:
+        st.caption(f"{told}.")
 
 
 def _offer(question: Question, guard: Guard, begin: Callable[[], None]) -> None:
@@ -170,7 +158,3 @@ def before_you(places: Sequence[Place], missing: str) -> str:
         return ""
     hope = "it would have to wait" if places else "nothing runs that will give any back"
     return f"It does not fit now, and {hope}: it {missing}."
-
-
-def _score_key(result: JobResult, truth: LocalFile) -> tuple[str, str, str]:
-    return ("score", str(result.mask), truth.sha256)

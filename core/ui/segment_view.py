@@ -1,94 +1,188 @@
-"""The Segment page: engine and parameters, the picture on the left, what is known of the result on the right.
+"""The Segment page: case, engine, results and jobs in one row, then the picture, and what is known of it beside it.
 
-The picture keeps its place before, during and after a job. Runs nothing itself (segment_jobs.py).
+The picture keeps its place before, during and after a job. Puts parts together; runs and measures nothing itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
+from typing import Any
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from core.case import TRUTH, CaseRef
-from core.segmentation.engine import ENGINES, Choice, EngineInfo, Parameter, Value, load_engine
-from core.segmentation.results import JobResult
-from core.sources.protocol import Source
-from core.ui import keys, messages, nav, safety, segment_jobs
+from core.case import MODALITIES, TRUTH, CaseRef
+from core.errors import StrokescopeError
+from core.segmentation.kept_record import KeptResult
+from core.sources.protocol import Fetched, Source
+from core.ui import (
+    compare_view,
+    engine_view,
+    jobs_view,
+    keys,
+    loaders,
+    looks,
+    messages,
+    nav,
+    provenance_view,
+    reading_view,
+    results_view,
+    safety,
+    segment_jobs,
+    state,
+)
 from core.ui.case_view import say_if_unoriented, step_by
+from core.ui.engine_view import Chosen
 from core.ui.getting import get
-from core.ui.picture import Layer, draw_picture, truth_layer
-from core.ui.result_view import lesion_table, numbers
+from core.ui.picture import draw_picture, truth_layer
 from core.ui.segment_jobs import Question
 from core.workflows.explore_case import cost_bytes, costs_network
-from core.workflows.segment_case import Scored
+from core.workflows.export import read_sidecar
 
-HEIGHT = 660
+USUAL = ("dwi", "adc")  # what is shown while no engine says what it needs
+RESULTS_WIDTH = 150
+_ASKED_WITH = "shown-with"
 
 
 def draw(source: Source, case: CaseRef, ids: Sequence[str], row: DeltaGenerator) -> None:
-    """The whole page for one case; `row` is where engine and parameters are chosen."""
+    """The whole page for one case; `row` is where engine, parameters, results and jobs are chosen."""
     st.session_state["case-ids"] = tuple(ids)
     with row:
         keys.listen(step_by)
     if not safety.may_open(source, case.case_id):
         return
-    engine, parameters = _engine_and_parameters(row)
-    names = [*engine.inputs, *engine.optional, TRUTH]
-    if case.modalities is not None and _lacks(engine, case, case.modalities):
+    engine = engine_view.choose(row, case)
+    with row:
+        results_place = st.container(width=RESULTS_WIDTH)
+        jobs_view.draw(source)
+        if st.button("Case", icon=":material/arrow_back:", key="to-case", help="Back to the case"):
+            nav.open_page("cases")
+    kept = results_view.chosen(source, case)
+    fetched = _images(source, case, engine, kept)
+    with results_place:
+        results_view.draw(source, case, fetched)
+    if fetched is None:
         return
+    question = _question(source, case, engine, fetched)
+    kept = _shown(source, case, question, kept)
+    if kept is None:
+        _unanswered(source, case, engine, fetched, question)
+        return
+    against = results_view.against(source, case)
+    if against is not None:
+        compare_view.draw(source, case, fetched, kept, against)
+        return
+    _answered(source, case, engine, fetched, question, kept)
+
+
+def _answered(
+    source: Source, case: CaseRef, engine: Chosen | None, fetched: Fetched, question: Question | None, kept: KeptResult
+) -> None:
+    """The result over its images."""
+    if question is None or question.folder.name != kept.key:
+        _say_which(kept, question)
+    try:
+        seen = looks.on_screen(source.spec, case, fetched, kept.result, kept.label)
+    except StrokescopeError as error:
+        messages.failure(error, "result", results_view.leave)
+        _unanswered(source, case, engine, fetched, None)
+        return
+    reading_view.draw(source, seen, _two(_inputs(seen.told), fetched))
+
+
+def _say_which(kept: KeptResult, question: Question | None) -> None:
+    """A kept result is on screen that the engine and parameters in the row do not ask for."""
+    with st.container(horizontal=True, vertical_alignment="center", key="shown-which"):
+        changes = f" · {kept.changes}" if kept.changes else ""
+        st.caption(f"On screen: the kept result of **{kept.title}**{changes}.", width="content")
+        if question is not None:
+            st.button("Show what is chosen above", key="shown-leave", on_click=results_view.leave, type="tertiary",
+                      help="The engine and parameters in the row: their result, or the way to it")  # fmt: skip
+
+
+def _shown(source: Source, case: CaseRef, question: Question | None, kept: KeptResult | None) -> KeptResult | None:
+    """The result to show: the one in the address, or the answer to the question, which then stands in the address.
+
+    Another engine or other parameters leave the one that was shown with those before.
+    """
+    asked = None if question is None else question.folder.name
+    if kept is not None:
+        before: tuple[str, str | None] | None = st.session_state.get(_ASKED_WITH)
+        if before is None or before[0] != kept.key or before[1] == asked:
+            st.session_state[_ASKED_WITH] = (kept.key, asked)
+            return kept
+        results_view.leave()
+    if question is None or segment_jobs.known_result(question) is None:
+        return None
+    found = loaders.results().get(question.folder.name)
+    if found is not None:
+        state.go(result=found.key)
+        results_view.on_screen(found.key)
+        st.session_state[_ASKED_WITH] = (found.key, asked)
+    return found
+
+
+def _question(source: Source, case: CaseRef, engine: Chosen | None, fetched: Fetched) -> Question | None:
+    """What the row asks; None without an engine, or where it lacks an image."""
+    if engine is None or any(name not in fetched.files for name in engine.info.inputs):
+        return None
+    return Question(source.spec, case.case_id, engine.info, engine.parameters, fetched, engine.model)
+
+
+def _unanswered(
+    source: Source, case: CaseRef, engine: Chosen | None, fetched: Fetched, question: Question | None
+) -> None:
+    """The images with their truth, and the way to a result; laid out as a result is, so that the picture stays."""
+    images = _two(USUAL if engine is None else engine.info.inputs, fetched)
+    with st.container():
+        provenance_view.style()
+        left, right = st.columns(reading_view.WIDTHS, gap="small")
+        with left:
+            truth = fetched.files.get(TRUTH)
+            layers = [] if truth is None else [truth_layer(truth.path, source.spec)]
+            draw_picture(source, case, images, fetched, layers=layers, height=reading_view.HEIGHT)
+        with right, st.container(key="reading"):
+            if question is not None and engine is not None and engine.missing is None:
+                segment_jobs.ask(question)
+            else:
+                why = "Choose a model above." if engine is None else "See above why this engine cannot run."
+                st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch",
+                          disabled=True, help=why)  # fmt: skip
+
+
+def _images(source: Source, case: CaseRef, engine: Chosen | None, kept: KeptResult | None) -> Fetched | None:
+    """The images of the engine and of the result that is shown; None where they are not here, which is told."""
+    shown = () if kept is None else _inputs(_told(kept))
+    needed = tuple(shown or (USUAL if engine is None else engine.info.inputs))
+    optional = () if engine is None else (*engine.info.inputs, *engine.info.optional)
+    names = list(dict.fromkeys((*needed, *optional, TRUTH)))
+    name = "The viewer" if engine is None else engine.info.name
+    if case.modalities is not None and _lacks(name, needed, case, case.modalities):
+        return None
     if not _paid(source, case, names):
-        return
-    fetched = get(source, case.case_id, names, engine.inputs, case)
-    if fetched is None or _lacks(engine, case, fetched.files):
-        return
-    say_if_unoriented({n: fetched.files[n].path for n in engine.inputs})
-    question = Question(source.spec, case.case_id, engine, parameters, fetched)
-    result = segment_jobs.known_result(question)
-    scored = None if result is None else segment_jobs.known_score(question, result)
-    left, right = st.columns([7, 3])
-    with right:
-        layers, focus = _answer(question, result, scored)
-    with left:
-        draw_picture(source, case, engine.inputs[:2], fetched, layers=layers, height=HEIGHT, focus=focus)
-    with right:
-        if result is None:
-            segment_jobs.ask(question)
-        elif scored is None:
-            segment_jobs.compare(question, result)
+        return None
+    fetched = get(source, case.case_id, names, needed, case)
+    if fetched is None or _lacks(name, needed, case, fetched.files):
+        return None
+    say_if_unoriented({n: fetched.files[n].path for n in needed})
+    return fetched
 
 
-def _answer(
-    question: Question, result: JobResult | None, scored: Scored | None
-) -> tuple[list[Layer], tuple[float, float, float] | None]:
-    """What is known in numbers; returns what to draw over the images, and where to look."""
-    if result is None:
-        truth = question.truth
-        return ([] if truth is None else [truth_layer(truth.path, question.source)]), None
-    layers = _layers(question, result, scored)
-    numbers(result, None if scored is None else scored.score)
-    if question.truth is None:
-        st.caption("This case has no ground truth, so there is no score.")
-    focus = lesion_table(result)
-    for warning in result.warnings:
-        st.warning(warning, icon=":material/warning:")
-    _downloads(result)
-    return layers, focus
+def _told(kept: KeptResult) -> dict[str, Any]:
+    try:
+        return read_sidecar(kept.result)
+    except StrokescopeError:  # it is told where the result would be
+        return {}
 
 
-def _layers(question: Question, result: JobResult, scored: Scored | None) -> list[Layer]:
-    prediction = Layer(result.mask, "prediction", f"prediction ({question.engine.name})", "prediction")
-    if scored is None or question.truth is None:
-        return [prediction]
-    ways = ["Agreement", "Prediction", "Truth", "Both outlines"]
-    way = st.segmented_control("Overlay", ways, default=ways[0], required=True, label_visibility="collapsed",
-                               key="overlay-kind", persist_state="session")  # fmt: skip
-    truth = truth_layer(question.truth.path, question.source)
-    if way == "Both outlines":
-        return [truth, prediction]
-    if way in ("Prediction", "Truth"):
-        return [prediction if way == "Prediction" else truth]
-    return [Layer(scored.overlap, "overlap", "agreement", "prediction", "labels3")]
+def _inputs(told: dict[str, Any]) -> tuple[str, ...]:
+    """The images that a result was made from; the usual ones for one that was made from other results."""
+    return tuple(n for n in told.get("Inputs", {}) if n in MODALITIES and not MODALITIES[n].is_mask) or USUAL
+
+
+def _two(names: Sequence[str], fetched: Fetched) -> tuple[str, ...]:
+    """At most two images that are here, for the viewer."""
+    return tuple(n for n in dict.fromkeys((*names, *USUAL)) if n in fetched.files)[:2]
 
 
 def _paid(source: Source, case: CaseRef, names: Sequence[str]) -> bool:
@@ -104,52 +198,10 @@ def _paid(source: Source, case: CaseRef, names: Sequence[str]) -> bool:
     return False
 
 
-def _lacks(engine: EngineInfo, case: CaseRef, there: Container[str]) -> bool:
-    """Whether an image that the engine needs is missing; says so."""
-    missing = [n.upper() for n in engine.inputs if n not in there]
+def _lacks(name: str, needed: Sequence[str], case: CaseRef, there: Container[str]) -> bool:
+    """Whether an image that is needed is missing; says so."""
+    missing = [n.upper() for n in needed if n not in there]
     if missing:
         lacks = " and no ".join(missing)
-        st.warning(f"{case.case_id} has no {lacks}; {engine.name} cannot judge it. Choose another case.")
+        st.warning(f"{case.case_id} has no {lacks}; {name} cannot judge it. Choose another case.")
     return bool(missing)
-
-
-def _engine_and_parameters(row: DeltaGenerator) -> tuple[EngineInfo, dict[str, Value]]:
-    with row:
-        name = st.selectbox(
-            "Engine",
-            [name for name in ENGINES if name != "network"],
-            key="engine",
-            label_visibility="collapsed",
-            width=140,
-        )
-        engine = load_engine(name).info
-        st.markdown(f":orange-badge[{engine.label}]", help=engine.validated)
-        with st.popover("Parameters", icon=":material/tune:", key="parameters"):
-            parameters: dict[str, Value] = {
-                p.name: _number(p) if isinstance(p, Parameter) else _word(p) for p in engine.parameters
-            }
-        with st.popover("Known failures", icon=":material/warning:", key="failures"):
-            st.markdown(f"{engine.validated}\n\n" + "\n".join(f"- {f}" for f in engine.failures))
-        if st.button("Back to the case", icon=":material/arrow_back:", key="to-case"):
-            nav.open_page("cases")
-    return engine, engine.settle(parameters)
-
-
-def _number(p: Parameter) -> float:
-    label = f"{p.label} ({p.unit})" if p.unit else p.label
-    low, high, default, step = float(p.low), float(p.high), float(p.default), float(p.step)
-    return float(st.number_input(label, low, high, default, step, key=f"p-{p.name}", help=p.help,
-                                 persist_state="session"))  # fmt: skip
-
-
-def _word(p: Choice) -> str:
-    return st.selectbox(p.label, p.options, index=p.options.index(p.default), key=f"p-{p.name}", help=p.help)
-
-
-def _downloads(result: JobResult) -> None:
-    with st.container(horizontal=True):
-        st.download_button("Mask .nii.gz", result.mask.read_bytes, file_name=result.mask.name, mime="application/gzip",
-                           key="get-mask", icon=":material/download:", on_click="ignore")  # fmt: skip
-        st.download_button("Sidecar .json", result.sidecar.read_bytes, file_name=result.sidecar.name,
-                           mime="application/json", key="get-sidecar", on_click="ignore")  # fmt: skip
-    st.caption(f"{messages.NOTICE}. The mask lies on the DWI's own grid. Made in {result.seconds:.1f} s.")

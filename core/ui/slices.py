@@ -29,6 +29,7 @@ Palette = Mapping[int, tuple[int, int, int]]
 TRUTH = (86, 180, 233)  # sky blue, as in the viewer
 PREDICTION = (230, 159, 0)  # orange
 AGREEMENT: Palette = {1: (255, 255, 255), 2: PREDICTION, 3: TRUTH}  # true positive, false positive, false negative
+DIFFERENCE: Palette = {1: (255, 255, 255), 2: PREDICTION, 3: (204, 121, 167)}  # both, only the one, only the other
 OPACITY = 0.45
 LARGEST_SIDE = 320  # pixels of one tile; finer images are thinned for the screen only
 

@@ -27,7 +27,7 @@ def draw() -> None:
             st.button("Sample cohort (synthetic)", on_click=state.go, kwargs=_to("sample"), key="to-sample")
 
 
-def _may_open_folders() -> bool:
+def may_open_folders() -> bool:
     """A visitor from elsewhere must not read this machine's disk: only a browser on loopback may name folders."""
     host = urlsplit(st.context.url or "http://localhost").hostname
     here = st.context.ip_address is None and host in ("localhost", "127.0.0.1", "::1")
@@ -41,7 +41,7 @@ def _to(spec: str) -> dict[str, object]:
 def _open_text(text: str) -> None:
     try:
         parsed = parse_spec(text)
-        if parsed.kind == "local" and not _may_open_folders():
+        if parsed.kind == "local" and not may_open_folders():
             st.error(
                 "Folders can only be opened by a browser on the same machine. Start the app with "
                 "STROKESCOPE_SOURCE=local:DIR, or open a dataset on the Hub."

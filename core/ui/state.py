@@ -1,4 +1,4 @@
-"""Where a session is: source, case, modalities; kept in the session and mirrored in the address bar.
+"""Where a session is: source, case, modalities, results; kept in the session and mirrored in the address bar.
 
 `arrive()` adopts the address when a person changed it (a deep link, the back button) and keeps the session's place when
 a page change emptied it. Local folders never appear in the address: they have short keys. Draws nothing.
@@ -15,19 +15,31 @@ import streamlit as st
 
 from core.case import MODALITIES, check_case_id
 from core.errors import BadSource, CaseNotFound
+from core.segmentation.kept import is_key
 from core.sources.opening import parse_spec
 
 ONLY_HERE = "f-cached"  # the filter of that name
+BY_TRUTH = "truth"  # a result is compared with the ground truth
 _PLACE, _WRITTEN, _PAGE, _UNASKED = "place", "address", "page-now", "case-unasked"
+_KEYS = ("source", "case", "modality", "result", "against")
 
 
 @dataclass(frozen=True)
 class Place:
-    """What is on screen. `source` is a spec (None: the default), `modalities` what was asked for, in order."""
+    """What is on screen.
+
+    Attributes:
+        source: a spec; None for the default.
+        modalities: what was asked for, in order.
+        result: key of the kept result that is shown; "" where an address named one that cannot be one.
+        against: what it is compared with: BY_TRUTH, or a key, or "" as above.
+    """
 
     source: str | None = None
     case: str | None = None
     modalities: tuple[str, ...] = ()
+    result: str | None = None
+    against: str | None = None
 
 
 def local_key(spec: str) -> str:
@@ -52,7 +64,10 @@ def parse_address(query: Mapping[str, list[str]], local: Mapping[str, str]) -> P
     except CaseNotFound:
         case = None
     names = [n for text in query.get("modality", []) for n in text.split(",")]
-    return Place(source, case, tuple(n for n in names if n in MODALITIES)[:2])
+    result, against = (next(iter(query.get(key, [])), None) for key in ("result", "against"))
+    result = result if result is None or is_key(result) else ""
+    against = against if against is None or against == BY_TRUTH or is_key(against) else ""
+    return Place(source, case, tuple(n for n in names if n in MODALITIES)[:2], result, against)
 
 
 def to_address(place: Place) -> dict[str, str]:
@@ -64,12 +79,16 @@ def to_address(place: Place) -> dict[str, str]:
         found["case"] = place.case
     if place.modalities:
         found["modality"] = ",".join(place.modalities)
+    if place.result:
+        found["result"] = place.result
+        if place.against:
+            found["against"] = place.against
     return found
 
 
 def query_now() -> dict[str, list[str]]:
     """Our query parameters as they stand in the address bar."""
-    query = {k: st.query_params.get_all(k) for k in ("source", "case", "modality")}
+    query = {k: st.query_params.get_all(k) for k in _KEYS}
     return {k: v for k, v in query.items() if v}
 
 
@@ -94,8 +113,14 @@ def current() -> Place:
 
 
 def go(**changes: Any) -> None:
-    """Change the place; the address follows with the next `mirror()`. A case among the changes is a person's choice."""
-    st.session_state[_PLACE] = replace(current(), **changes)
+    """Change the place; the address follows with the next `mirror()`. A case among the changes is a person's choice.
+
+    A result belongs to its case: another case or source leaves it, unless it is among the changes.
+    """
+    here = current()
+    if any(changes.get(key, getattr(here, key)) != getattr(here, key) for key in ("source", "case")):
+        changes = {"result": None, "against": None, **changes}
+    st.session_state[_PLACE] = replace(here, **changes)
     st.session_state[_WRITTEN] = query_now()
     if "case" in changes:
         st.session_state[_UNASKED] = False

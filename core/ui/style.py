@@ -13,10 +13,12 @@ _CSS = """
 .stVerticalBlock { gap: 0.5rem; }
 .stButton button, .stDownloadButton button, .stPopover button { min-height: 2rem; padding: 0.15rem 0.7rem; }
 @media (max-width: 640px) {
-  .st-key-filters, .st-key-list-status, .st-key-image-row, .st-key-segment-row, .st-key-case-strip {
+  .st-key-filters, .st-key-list-status, .st-key-image-row, .st-key-segment-row, .st-key-compare-row,
+  .st-key-case-strip {
     flex-wrap: nowrap; overflow-x: auto; }
   .st-key-filters > *, .st-key-list-status > *, .st-key-image-row > *, .st-key-segment-row > *,
-  .st-key-case-strip > * { flex: 0 0 auto; }
+  .st-key-compare-row > *, .st-key-case-strip > * { flex: 0 0 auto; }
+  .stHtml:has(.scope-compare) { overflow-x: auto; }
   .scope-notice { margin-left: 0; }
 }
 .st-key-case-strip .stMarkdown, .st-key-case-strip [data-testid="stMarkdownContainer"] { margin: 0; padding: 0; }
@@ -50,6 +52,14 @@ _CSS = """
 .scope-num, .stMetric, .stDataFrame { font-variant-numeric: tabular-nums; }
 .st-key-show-case button { padding: 1.1rem 2.4rem; }
 .st-key-show-case button p { font-size: 1.3rem; font-weight: 600; }
+.scope-compare { width: 100%; border-collapse: collapse; font-size: 0.9rem; font-variant-numeric: tabular-nums; }
+.scope-compare th, .scope-compare td { padding: 0.16rem 0.6rem; text-align: right; white-space: nowrap;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 12%, transparent); }
+.scope-compare th[scope="row"] { text-align: left; font-weight: 400; opacity: 0.8; }
+.scope-compare thead th { font-weight: 600; white-space: normal; vertical-align: bottom; }
+.scope-compare td { min-width: 5.5rem; }
+.scope-compare tbody tr { cursor: help; }
+.scope-compare tbody tr:focus-visible { outline: 2px solid var(--st-primary-color, #12877a); }
 .scope-figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.2rem, 1fr)); gap: 0.35rem 0.8rem; }
 .scope-figure { cursor: help; border-radius: 0.4rem; line-height: 1.25; }
 .scope-figure span { display: block; font-size: 0.78rem; opacity: 0.75; white-space: nowrap; }

@@ -43,6 +43,27 @@ export default function (component) {
 
 
 @dataclass(frozen=True)
+class Overlay:
+    """One mask or map over the images.
+
+    Attributes:
+        url: address path from Volumes.publish.
+        label: for the legend.
+        kind: "mask" (inside is > 0.5), "labels3" (1 true positive, 2 false positive, 3 false negative), "differ3" (1 in
+            both results, 2 only the one, 3 only the other), or "heat" (0..1, nothing at 0, its scale in the legend).
+        color: "truth" is sky blue with a solid contour, "prediction" orange with a dashed one; where a truth and a
+            prediction agree the fill is white. Only for "mask".
+        names: for "differ3": the legend of what is only in the one and only in the other.
+    """
+
+    url: str
+    label: str
+    kind: Literal["mask", "labels3", "differ3", "heat"] = "mask"
+    color: Literal["truth", "prediction"] = "truth"
+    names: tuple[str, str] | None = None
+
+
+@dataclass(frozen=True)
 class Panel:
     """One image.
 
@@ -56,6 +77,7 @@ class Panel:
         window: (low, high) in displayed units to start with; None for percentiles of the voxels that are not 0.
         scale: displayed value = scale × the file's value. "adc": the factor to 10⁻⁶ mm²/s, found in the browser by
             the rule of core.imaging.windowing.adc_scale; the unit is left out where that finds none.
+        overlays: over this panel alone.
     """
 
     url: str
@@ -67,24 +89,7 @@ class Panel:
     colormap: str = "gray"
     window: tuple[float, float] | None = None
     scale: float | Literal["adc"] = 1.0
-
-
-@dataclass(frozen=True)
-class Overlay:
-    """One mask over all panels.
-
-    Attributes:
-        url: address path from Volumes.publish.
-        label: for the legend.
-        kind: "mask" (inside is > 0.5) or "labels3" (1 true positive, 2 false positive, 3 false negative).
-        color: "truth" is sky blue with a solid contour, "prediction" orange with a dashed one; where a truth and a
-            prediction agree the fill is white. Without meaning for "labels3".
-    """
-
-    url: str
-    label: str
-    kind: Literal["mask", "labels3"] = "mask"
-    color: Literal["truth", "prediction"] = "truth"
+    overlays: tuple[Overlay, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -92,8 +97,8 @@ class View:
     """What is on screen.
 
     Attributes:
-        panels: one or two images, in step.
-        overlays: masks; on any grid.
+        panels: one or two images, in step; the same image twice is fetched once.
+        overlays: over all panels; on any grid.
         synthetic: puts the ribbon on the image.
         title: the case; while it stays the same the crosshair stays where it is.
         focus: (x, y, z) in RAS+ mm to move the crosshair to whenever it changes, or None: the largest lesion.
@@ -150,11 +155,17 @@ def to_data(view: View) -> dict[str, Any]:
                 "colormap": p.colormap,
                 "window": None if p.window is None else list(p.window),
                 "scale": p.scale,
+                "overlays": [_overlay(o) for o in p.overlays],
             }
             for p in view.panels
         ],
-        "overlays": [{"url": o.url, "label": o.label, "kind": o.kind, "color": o.color} for o in view.overlays],
+        "overlays": [_overlay(o) for o in view.overlays],
     }
+
+
+def _overlay(o: Overlay) -> dict[str, Any]:
+    names = {} if o.names is None else {"names": list(o.names)}
+    return {"url": o.url, "label": o.label, "kind": o.kind, "color": o.color, **names}
 
 
 def read_command(value: object) -> Command | None:

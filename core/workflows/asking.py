@@ -89,6 +89,13 @@ class Ask:
         return self.opened.needs(self.voxels, self.parameters)
 
     @property
+    def model_spec(self) -> str | None:
+        """What find_model takes to find the model again; may name a folder of this machine."""
+        if self.model is None:
+            return None
+        return f"local:{self.model.folder}" if self.model.source == "local" else self.model.source
+
+    @property
     def timeout_s(self) -> float:
         """Wall seconds after which the runner ends the worker."""
         return max(PATIENCE_S, 10 * self.needs.seconds)

@@ -21,6 +21,7 @@ from core.imaging.stream import beside, make_folder
 from core.segmentation.results import JobResult
 
 BIDS_VERSION = "1.10.0"
+SOFTWARE = "0.3.0"  # version of this program, as in pyproject.toml
 NOTICE = "Research use only, not a medical device."
 STAMP = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can tell; the same for every file
 CHUNK = 1 << 20
@@ -44,7 +45,7 @@ class Origin:
     source: str
     space: Space = "orig"
     endpoint: str = "https://huggingface.co"
-    software: str = "0.2.0"
+    software: str = SOFTWARE
     paths: Mapping[str, str] = field(default_factory=dict)
 
     @property
@@ -77,14 +78,17 @@ def subject_of(case_id: str | None) -> str:
     return f"sub-{plain}x{hashlib.sha256(case_id.encode()).hexdigest()[:6]}"
 
 
-def bids_zip(result: JobResult, origin: Origin, out: Path) -> Path:
+def bids_zip(result: JobResult, origin: Origin, out: Path, told: Mapping[str, Any] | None = None) -> Path:
     """Write the derivative dataset of one result to `out`, a .zip.
+
+    Args:
+        told: its sidecar, where it is not to be read from the file: a result seen at another threshold.
 
     Raises:
         BadInput: the result's sidecar cannot be read, or a file of the result is gone.
         DiskFull, BadVolume: the zip could not be written, or does not hold what was put in.
     """
-    files = dataset_files(result, origin)
+    files = dataset_files(result, origin, told)
     make_folder(out.parent)
     with beside(out) as part:
         digests = _pack(files, part)
@@ -92,13 +96,13 @@ def bids_zip(result: JobResult, origin: Origin, out: Path) -> Path:
     return out
 
 
-def dataset_files(result: JobResult, origin: Origin) -> dict[str, Content]:
-    """Every file of the dataset by its path in it, sorted. Reads the sidecar only.
+def dataset_files(result: JobResult, origin: Origin, told: Mapping[str, Any] | None = None) -> dict[str, Content]:
+    """Every file of the dataset by its path in it, sorted. Reads the sidecar only, and not where `told` is given.
 
     Raises:
         BadInput: the sidecar cannot be read, or a file of the result is gone.
     """
-    told = read_sidecar(result)
+    told = read_sidecar(result) if told is None else told
     gone = [path.name for path in result.files if not path.is_file()]
     if gone:
         raise BadInput(f"{len(gone)} files of this result are gone ({gone[0]})", hint="run the job again")

@@ -21,7 +21,7 @@ from core.evaluation.components import Bools, Box, LesionOverlap, bounding_box
 from core.evaluation.metrics import f1_isles22, f1_isles24
 from core.imaging.geometry import world
 from core.imaging.volume import Affine, voxel_ml_of
-from core.segmentation.lesions import largest_diameter, side
+from core.segmentation.lesions import MOST_ROWS, largest_diameter, side
 from core.segmentation.results import LesionRow
 
 FULL = 255  # level of probability 1: as results store it
@@ -116,6 +116,13 @@ class Reading:
         """Millilitres of a voxel."""
         return voxel_ml_of(self.affine)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of memory that it holds, the labels of the truth included."""
+        arrays = (self.levels, self.own, self.low, self.truth, self.adc)
+        labels = 0 if self.truth is None else 4 * self.truth.size
+        return sum(0 if array is None else array.nbytes for array in arrays) + labels
+
     @cached_property
     def curves(self) -> Curves:
         """Volume, core and Dice over all thresholds."""
@@ -167,10 +174,10 @@ class Reading:
         against = self._against(labels, sizes, mask)
         return View(at, minimum_ml, labels, sizes, volume, core, len(sizes), left_out, against)
 
-    def rows(self, view: View) -> tuple[LesionRow, ...]:
-        """The view's lesions, measured as the worker measures them."""
+    def rows(self, view: View, most: int = MOST_ROWS) -> tuple[LesionRow, ...]:
+        """The view's lesions, measured as the worker measures them; the largest where there are more than `most`."""
         places = ndimage.find_objects(view.labels)
-        order = np.argsort(-view.sizes, kind="stable")
+        order = np.argsort(-view.sizes, kind="stable")[:most]
         return tuple(self._row(rank, int(i) + 1, places[i], view) for rank, i in enumerate(order, start=1))
 
     def _row(self, rank: int, label: int, place: tuple[slice, slice, slice], view: View) -> LesionRow:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import math
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -114,24 +113,6 @@ def write_overlap_view(reading: Reading, view: View, folder: Path, like: Path) -
         make_folder(folder)
         nifti.write_labels(reading.whole(labels), path, like)
     return path
-
-
-def viewed_result(result: JobResult, reading: Reading, view: View, mask: Path) -> JobResult:
-    """The result as the view shows it, for a report: its numbers and mask; engine, files and cost stay the run's."""
-    rows = reading.rows(view)
-    said = f"Shown at threshold {view.threshold:g}, lesions from {view.minimum_ml:g} ml; the engine's own mask differs."
-    changed = view.threshold != result.threshold or view.left_out > 0
-    return replace(
-        result,
-        mask=mask,
-        core=None if changed else result.core,
-        volume_ml=view.volume_ml,
-        core_volume_ml=view.core_volume_ml,
-        lesion_count=view.lesion_count,
-        lesions=rows,
-        threshold=view.threshold,
-        warnings=(*result.warnings, said) if changed else result.warnings,
-    )
 
 
 def _require_grids(own: Mask, levels: tuple[int, ...], truth: Mask | None) -> None:

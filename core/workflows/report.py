@@ -54,6 +54,7 @@ class Subject:
         source: in words that name no folder of this machine, with its revision.
         truth: a mask on the same grid, or None.
         scores: as CaseScore.to_json gives them, of this very mask; None without a truth. A missing key is not shown.
+        session: when the images were taken, in words; "" takes what is known of ISLES'24.
         made: when, in words; "" leaves it out and makes equal results give equal bytes.
     """
 
@@ -62,6 +63,7 @@ class Subject:
     truth: Path | None = None
     scores: Mapping[str, float | int | None] | None = None
     made: str = ""
+    session: str = ""
     extra: tuple[str, ...] = field(default=())
 
 
@@ -90,7 +92,8 @@ def html_report(result: JobResult, told: Mapping[str, Any], subject: Subject) ->
 
 def _about(result: JobResult, told: Mapping[str, Any], subject: Subject) -> str:
     sessions = {MODALITIES[name].session for name in subject.images if name in MODALITIES}
-    session = "; ".join(f"{name} ({SESSION_LABELS[name]})" for name in sorted(sessions)) or "not told"
+    known = "; ".join(f"{name} ({SESSION_LABELS[name]})" for name in sorted(sessions)) or "not told"
+    session = subject.session or known
     by = told.get("GeneratedBy", {})
     rows = [
         ("Session", clip(session, 120), "Source", clip(subject.source, 90)),
@@ -118,7 +121,7 @@ def _pictures(result: JobResult, subject: Subject) -> tuple[str, list[str]]:
             remarks.append(f"{_label(name)} lies on another grid than the mask and is not drawn.")
             continue
         drawn += _row(name, path, lay, slices, marks, mask.affine)
-    key = '<p class="legend"><b></b> prediction' + (' <b class="t"></b> truth (dashed)' if truth else "")
+    key = '<p class="legend"><b></b> prediction (dashed)' + (' <b class="t"></b> truth' if truth else "")
     said = "most lesion" if mask.data.any() or (truth and truth.data.any()) else "the middle; no lesion"
     note = f"{key} · slices with {said} · radiological convention: the patient's right on the left</p>"
     beside = max(2, len(slices))

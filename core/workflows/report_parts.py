@@ -34,8 +34,8 @@ figure span { position: absolute; font-size: 7.4pt; font-weight: 600; text-shado
 .r { left: 1.2mm; top: 47%; } .l { right: 1.2mm; top: 47%; } .a { left: 49%; top: .6mm; }
 .what { left: 1.2mm; top: .6mm; } .where { right: 1.2mm; bottom: .6mm; }
 .window { left: 1.2mm; bottom: .6mm; font-weight: 400; }
-.legend b { display: inline-block; width: 9mm; border-top: 1.4pt solid #e69f00; vertical-align: middle; }
-.legend b.t { border-top: 1.4pt dashed #2f9bd8; margin-left: 4mm; }
+.legend b { display: inline-block; width: 9mm; border-top: 1.4pt dashed #e69f00; vertical-align: middle; }
+.legend b.t { border-top: 1.4pt solid #2f9bd8; margin-left: 4mm; }
 ul { margin: 0; padding-left: 4mm; } p { margin: .6mm 0; }
 code { font: 6.6pt ui-monospace, Menlo, Consolas, monospace; overflow-wrap: anywhere; }
 """

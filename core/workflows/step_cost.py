@@ -6,7 +6,7 @@ fetches, makes and begins nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -17,7 +17,7 @@ from core.imaging.windowing import presets
 from core.resources.budget import SAFETY, Decision, advice, decide, decide_disk, size
 from core.resources.cost import Step, cut_step, engine_step, fetch_step, sample_step, score_step, view_step
 from core.resources.guard import Guard
-from core.segmentation.engine import EngineInfo
+from core.segmentation.engine import Engine, Value
 from core.sources.protocol import Cancelled, Source, never
 from core.sources.sample import sample_grid
 from core.workflows.explore_case import costs_network
@@ -54,20 +54,22 @@ def estimate(
     source: Source,
     case_id: str,
     names: Sequence[str],
-    engine: EngineInfo | None,
+    engine: Engine | None,
     guard: Guard,
     cancelled: Cancelled = never,
+    parameters: Mapping[str, Value] | None = None,
 ) -> tuple[CostLine, ...]:
     """What these images cost to get and to draw here, then the engine's and the score's cost if one is named.
 
     Args:
         names: modalities; one that the case lacks is a line that says so.
+        parameters: of the engine; its defaults where they are not said.
 
     Raises:
         CaseNotFound, HubError, BadVolume, FetchCancelled: as the source's `case` and `header`.
     """
     case = source.case(case_id, cancelled)
-    wanted = tuple(dict.fromkeys((*names, *(engine.inputs if engine is not None else ()))))
+    wanted = tuple(dict.fromkeys((*names, *(engine.info.inputs if engine is not None else ()))))
     here = source.cached(case_id)
     lines: list[CostLine] = []
     made = set(wanted) & set(case.modalities or ()) - here if source.synthetic else set()
@@ -80,7 +82,8 @@ def estimate(
         if name in names and header is not None:
             lines += _showing(name, header, guard)
     if engine is not None:
-        lines += _segmenting(source, case, engine, _header(source, case, engine.inputs[0], here, cancelled), guard)
+        header = _header(source, case, engine.info.inputs[0], here, cancelled)
+        lines += _segmenting(source, case, engine, engine.info.settle(parameters or {}), header, guard)
     return tuple(lines)
 
 
@@ -150,16 +153,22 @@ def _showing(name: str, header: Header, guard: Guard) -> list[CostLine]:
 
 
 def _segmenting(
-    source: Source, case: CaseRef, engine: EngineInfo, header: Header | None, guard: Guard
+    source: Source,
+    case: CaseRef,
+    engine: Engine,
+    parameters: Mapping[str, Value],
+    header: Header | None,
+    guard: Guard,
 ) -> list[CostLine]:
-    what = f"segmenting with {engine.name}"
-    if case.modalities is not None and not set(engine.inputs) <= set(case.modalities):
+    what = f"segmenting with {engine.info.name}"
+    if case.modalities is not None and not set(engine.info.inputs) <= set(case.modalities):
         return [CostLine(what, 0, None, None, None, ABSENT, None)]
     if header is None and not source.synthetic:
         return [CostLine(what, 0, None, None, None, UNKNOWN, None)]
     voxels = prod(sample_grid()[0] if header is None else header.grid)
-    step = engine_step(engine.name, engine.predict_memory_mb(voxels), voxels)
-    lines = [priced(step, guard, seconds=engine.predict_seconds(voxels))]
+    needs = engine.needs(voxels, parameters)
+    step = engine_step(engine.info.name, needs.memory_mb, voxels, scratch_mb=needs.disk_mb)
+    lines = [priced(step, guard, seconds=needs.seconds)]
     if case.modalities is None or TRUTH in case.modalities:
         lines.append(priced(score_step(voxels, int(LARGE_LESIONS * voxels)), guard))
     return lines

@@ -103,7 +103,7 @@ def agree_with_the_oracle(pair: Pair, spacing: tuple[float, float, float]) -> No
         assert metrics.surface_dice_2mm(*pair, affine) == pytest.approx(expected)
 
 
-@settings(max_examples=120, deadline=None, suppress_health_check=QUIET)
+@settings(max_examples=30, deadline=None, suppress_health_check=QUIET)
 @given(st.one_of(pairs(), blobs()), SPACINGS)
 def test_random_pairs(pair: Pair, spacing: tuple[float, float, float]) -> None:
     agree_with_monai(pair, spacing)

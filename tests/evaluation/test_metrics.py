@@ -160,7 +160,7 @@ def test_lesion_scores_match_the_oracle(pair: Pair) -> None:
     assert metrics.lesion_count_difference(*pair) == abs(len(oracle.lesions(pair[0])) - len(oracle.lesions(pair[1])))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(pairs(), affines())
 def test_distances_match_the_oracle(pair: Pair, affine: Affine) -> None:
     prediction, truth = pair

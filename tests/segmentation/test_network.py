@@ -21,14 +21,15 @@ from core.imaging import nifti
 from core.imaging.volume import Volume
 from core.segmentation.engine import Segmentation, load_engine
 from core.segmentation.engines.network import EINOPS, Network, mirror_axes, open_engine
-from core.segmentation.engines.network_config import load_config
+from core.segmentation.engines.network_config import load_config, parse_config
 from core.segmentation.engines.network_nets import ARCHITECTURES
 from core.segmentation.engines.network_predict import load_network
+from core.segmentation.engines.network_windows import window_of
 from core.segmentation.job import Job
 from core.segmentation.runner import run_job
 from tests.segmentation.engines import stored
 from tests.segmentation.heads import dice, pair, sick
-from tests.segmentation.tiny_models import config, network_of, onnx_model, torch_model, write_config
+from tests.segmentation.tiny_models import arguments_of, config, network_of, onnx_model, torch_model, write_config
 
 ARGUMENTS: dict[str, dict[str, Any]] = {
     "UNet": {"channels": [4, 8, 16], "strides": [2, [2, 2, 2]], "num_res_units": 1, "norm": "batch"},
@@ -53,17 +54,45 @@ def run(engine: Network, folder: Path, **parameters: float | str) -> Segmentatio
 def test_each_allowed_network_is_built_loaded_and_answers_as_monais(tmp_path: Path, name: str) -> None:
     if name in EINOPS and find_spec("einops") is None:
         pytest.skip("einops is not installed")
-    said = {"network": {"name": name, "arguments": ARGUMENTS[name]}}
+    window = (64, 32, 32) if name == "SwinUNETR" else (32, 32, 32)
+    said = {"network": {"name": name, "arguments": ARGUMENTS[name]}, "patch": list(window)}
     folder = torch_model(tmp_path / "m", 1, **said)
     torch.set_num_threads(1)
     theirs = network_of(config(**said), 1)
     described = load_config(folder)
-    ours = load_network(described, folder / "model.safetensors", (32, 32, 32))
-    image = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 2, 32, 32, 32), np.float32))
+    ours = load_network(described, folder / "model.safetensors", window)
+    image = torch.from_numpy(np.random.default_rng(0).standard_normal((1, 2, *window), np.float32))
     with torch.inference_mode():
         answer, expected = ours(image), theirs(image)
-    assert answer.shape == (1, 1, 32, 32, 32) and all(side % 2 == 0 for side in described.stride)
+    assert answer.shape == (1, 1, *window) and all(side % 2 == 0 for side in described.stride)
     torch.testing.assert_close(answer, expected[0] if isinstance(expected, list | tuple) else expected)
+
+
+NEEDS_TWO = {
+    "UNet": {"channels": [4, 8, 8], "strides": [2, 2]},
+    "DynUNet": {**ARGUMENTS["DynUNet"], "deep_supervision": False},
+    "SegResNet": {"init_filters": 8, "blocks_down": [1, 1], "blocks_up": [1], "norm": "instance"},
+    "BasicUNet": {"features": [4, 4, 4, 4, 4, 4]},
+}
+
+
+@pytest.mark.parametrize("name", sorted(NEEDS_TWO))
+def test_a_window_that_leaves_one_voxel_for_an_instance_norm_is_refused_and_the_next_larger_one_works(
+    tmp_path: Path, name: str
+) -> None:
+    network = {"name": name, "arguments": NEEDS_TWO[name]}
+    side = ARCHITECTURES[name].stride(arguments_of({"network": network}))[0]
+    with pytest.raises(BadModel, match="one voxel at its deepest level") as refused:
+        parse_config(json.dumps(config(network=network, patch=[side] * 3)).encode())
+    assert f"{2 * side} or more" in str(refused.value)
+    described = parse_config(json.dumps(config(network=network, patch=[side, side, 0])).encode())
+    window = window_of(described.patch, (side, side, 1), described.stride, described.spread)
+    assert window == (side, side, 2 * side)
+    made = network_of(config(network=network, patch=list(window)))
+    with torch.inference_mode():
+        assert made(torch.ones(1, 2, *window)).shape == (1, 1, *window)
+    with torch.inference_mode(), pytest.raises(ValueError, match="more than 1 spatial element"):
+        made(torch.ones(1, 2, side, side, side))
 
 
 def test_a_model_finds_what_it_was_made_for_on_the_images_own_grid(tmp_path: Path) -> None:

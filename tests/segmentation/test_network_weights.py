@@ -60,6 +60,15 @@ def test_each_kind_is_known_by_its_bytes_and_not_by_its_name(tmp_path: Path) -> 
     assert [kind_of(p) for p in sorted(tmp_path.iterdir())] == [SAFETENSORS, STATE_DICT, ONNX]
 
 
+@pytest.mark.parametrize("length", [0x80, 0x6428, 0x717D, 0x6363])
+def test_a_safetensors_header_may_be_as_long_as_a_pickle_begins(tmp_path: Path, length: int) -> None:
+    header = json.dumps({"a": {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}}).encode().ljust(length)
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(length.to_bytes(8, "little") + header + bytes(8))
+    assert kind_of(path) == SAFETENSORS
+    assert list(load_tensors(path, SAFETENSORS)) == ["a"]
+
+
 def test_a_state_dict_and_safetensors_give_the_same_tensors(tmp_path: Path) -> None:
     tensors = {"a.weight": torch.arange(6.0).reshape(2, 3), "n": torch.tensor(3)}
     save_file(tensors, tmp_path / "a")

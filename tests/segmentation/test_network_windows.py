@@ -195,6 +195,8 @@ def test_a_gpu_that_fails_in_another_way_is_left_for_the_cpu() -> None:
 def test_windows_get_no_smaller_than_a_network_can_use() -> None:
     assert [r.window for r in ladder(True, (96, 96, 40), (32, 32, 8), True)][2] == (32, 32, 32)
     assert len(ladder(True, (32, 32, 32), (32, 32, 32), True)) == 3
+    assert len(ladder(True, (64, 64, 64), (32, 32, 32), True)) == 4
+    assert len(ladder(True, (64, 64, 64), (32, 32, 32), True, spread=True)) == 3  # halves would be a stride each
     assert len(ladder(True, (96, 96, 96), (16, 16, 16), False)) == 3
 
 

@@ -8,9 +8,12 @@ import numpy as np
 import pytest
 
 from core.errors import EngineError
+from core.imaging import nifti
 from core.imaging.volume import Mask, Volume
-from core.segmentation.lesions import largest_diameter, lesion_rows, side
+from core.segmentation.job import Job
+from core.segmentation.lesions import MOST_ROWS, largest_diameter, lesion_rows, side
 from core.segmentation.results import JobResult
+from core.segmentation.runner import run_job
 
 AFFINE = np.array([[-2.0, 0, 0, 30], [0, 2.0, 0, -20], [0, 0, 3.0, 5], [0, 0, 0, 1]])  # LAS
 
@@ -59,6 +62,21 @@ def test_the_side_is_that_of_the_mid_plane_and_not_of_the_scanner() -> None:
 
 def test_no_lesion_no_rows() -> None:
     assert lesion_rows(Mask(np.zeros((4, 4, 4), bool), AFFINE)) == ()
+
+
+def test_a_mask_of_noise_is_counted_whole_and_listed_in_part(tmp_path: Path) -> None:
+    """All of its rows would be a line of two megabytes, which no worker could hand on."""
+    data = np.zeros((72, 72, 72), bool, order="F")
+    data[::3, ::3, ::3] = True
+    data[0, 0, :8] = True  # one part of 8 voxels out of what were three
+    path = tmp_path / "mask.nii.gz"
+    nifti.write_volume(Volume(data.astype(np.float32), AFFINE), tmp_path / "like.nii.gz")
+    nifti.write_mask(Mask(data, AFFINE), path, tmp_path / "like.nii.gz")
+    job = Job("noise", None, "consensus", {"mask1": path, "mask2": path}, {}, tmp_path / "out")
+    found = run_job(job, lambda name, done: None, lambda: False)
+    assert found.lesion_count == 24**3 - 2
+    assert len(found.lesions) == MOST_ROWS and found.lesions[0].volume_ml == pytest.approx(8 * 0.012)
+    assert any("13,822 parts" in sentence and "1,000 largest" in sentence for sentence in found.warnings)
 
 
 def test_the_diameter_of_a_large_cloud_is_right_within_a_percent() -> None:

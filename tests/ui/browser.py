@@ -126,6 +126,11 @@ class StreamlitServer:
             raise
         return self
 
+    def restart(self) -> None:
+        """End it in order and start it again at the same address; what it said before is forgotten."""
+        self._end()
+        self.__enter__()
+
     def log(self) -> str:
         """What the server has said so far."""
         return (self.folder / "server.log").read_text(errors="replace") if self.folder else ""

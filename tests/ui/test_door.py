@@ -18,7 +18,7 @@ from core.resources.record import read_record
 from core.resources.safemode import END, HEALTHY, entry_of, keep
 from core.ui import loaders, prefetch
 from core.ui.segment_jobs import before_you
-from tests.ui.pages import button, open_app, page, viewer, words
+from tests.ui.pages import button, open_app, page, until, viewer, words
 
 
 def told(world: Path) -> list[tuple[str, str, str]]:
@@ -155,7 +155,7 @@ def test_a_neighbour_in_quarantine_is_left_alone_after_safe_mode_too(world: Path
 def test_a_worker_that_dies_is_told_can_be_retried_and_counts(world: Path) -> None:
     app = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
     with workers_killed() as killed:
-        app.button(key="run").click().run()
+        until(app.button(key="run").click().run(), lambda app: app.error)
         assert not app.exception
         assert len(killed) == 1
         assert len(app.error) == 1
@@ -163,7 +163,7 @@ def test_a_worker_that_dies_is_told_can_be_retried_and_counts(world: Path) -> No
         assert button(app, "retry-job")
         assert viewer(app) is not None
         assert not loaders.breaker().state().active
-        app.button(key="retry-job").click().run()
+        until(app.button(key="retry-job").click().run(), lambda app: app.error or button(app, "open-anyway"))
         assert not app.exception
         assert len(killed) == 2
     assert loaders.breaker().state().quarantined == (("engine", "sample-01"),)
@@ -171,9 +171,8 @@ def test_a_worker_that_dies_is_told_can_be_retried_and_counts(world: Path) -> No
     assert 'Safe mode: 2 abnormal ends in the step "engine" of case sample-01' in words(again)
     assert button(again, "open-anyway") and not button(again, "run")
     again.button(key="open-anyway").click().run()
-    again.button(key="retry-job").click().run()
+    until(again.button(key="retry-job").click().run(), lambda app: "Segmented volume" in words(app))
     assert not again.exception
-    assert "Segmented volume" in words(again)
     assert loaders.breaker().state().quarantined == ()
 
 

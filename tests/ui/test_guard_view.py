@@ -12,7 +12,7 @@ from core.resources.watchdog import Status
 from core.resources.watched import Kill
 from core.sources.protocol import Progress
 from core.ui import guard_view, loaders
-from core.ui.segment_jobs import told_to
+from core.ui.waiting import told_to
 from tests.ui.pages import open_app, page, words
 from tests.ui.readings import reading
 

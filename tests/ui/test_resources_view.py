@@ -14,7 +14,10 @@ from core.hub.entries import CacheEntry
 from core.resources.beats import Vitals
 from core.resources.recorder import Recorder
 from core.resources.runs import Ending, RunLog, judge
-from core.ui.cache_view import cache_rows, in_words, of_rows
+from core.segmentation.kept import Results
+from core.segmentation.model_store import ModelStore
+from core.ui.cache_view import cache_rows, in_words, made_rows, of_rows
+from tests.ui.kept_results import keep
 from tests.ui.pages import open_app, page, words
 
 
@@ -175,6 +178,27 @@ def test_rows_say_what_is_unfinished_and_stand_for_their_entries() -> None:
     assert of_rows(entries, [second]) == [entries[2]]
     told = in_words(entries, 1, 5 * 10**5, 4 * 10**9)
     assert told == "2 images, 1 unfinished and 1 segmentations, 3.50 MB of 4.00 GB that the cache may hold."
+
+
+def test_segmentations_and_models_have_names_in_words(app: AppTest, tmp_path: Path) -> None:
+    key = keep(tmp_path, seed=5.0)
+    keep_a_result(tmp_path)
+    model = tmp_path / "cache" / "models" / "someone--tiny" / ("a" * 40) / "weights.onnx"
+    model.parent.mkdir(parents=True)
+    model.write_bytes(b"x" * 2_000_000)
+    results, store = Results(tmp_path / "cache"), ModelStore(tmp_path / "cache" / "models")
+    rows = made_rows(results.entries(), store.entries())
+    assert [(row["what"], row["case"]) for row in rows] == [
+        ("diffusion 1.1 · z_seed 5", "sample-01"),
+        ("unfinished segmentation", ""),
+        (f"model someone/tiny@{'a' * 12}", ""),
+    ]
+    app.run()
+    assert "2 segmentations and 1 model" in shown(app)
+    results.hold("somebody", [key])
+    app.button(key="resources-clear").click().run()
+    app.button(key="resources-clear-yes").click().run()
+    assert not model.exists() and [entry.key for entry in results.entries()] == [key]
 
 
 def test_a_list_of_cases_is_told_apart_and_goes_with_the_rest(app: AppTest, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
 from core.case import MODALITIES
 from core.ui.state import Place, local_key, parse_address, to_address
@@ -19,6 +20,42 @@ def test_an_address_cannot_open_a_folder() -> None:
     assert parse_address({"source": [local_key(spec)]}, {}).source is None
     assert parse_address({"source": [local_key(spec)]}, {local_key(spec): spec}).source == spec
     assert "someone" not in str(to_address(Place(spec)))
+
+
+KEY, OTHER = "0123456789abcdef" * 2, "f" * 32
+
+
+def test_results_are_part_of_the_address() -> None:
+    place = Place("sample", "sample-03", (), KEY, OTHER)
+    assert to_address(place) == {"source": "sample", "case": "sample-03", "result": KEY, "against": OTHER}
+    assert parse_address({k: [v] for k, v in to_address(place).items()}, {}) == place
+    assert parse_address({"result": [KEY], "against": ["truth"]}, {}).against == "truth"
+    assert to_address(Place("sample", "c", (), None, OTHER)) == {"source": "sample", "case": "c"}
+
+
+@given(st.text())
+def test_what_is_no_key_is_known_as_wrong_and_never_written_back(text: str) -> None:
+    place = parse_address({"result": [text], "against": [text]}, {})
+    assert place.result == "" or (place.result == text and len(text) == 32)
+    assert to_address(place).get("result", text) == text
+    assert place.against in ("", "truth") or place.against == place.result
+
+
+def go_elsewhere() -> None:
+    import streamlit as st
+
+    from core.ui import state
+
+    state.go(source="sample", case="a", result="0" * 32, against="truth")
+    state.go(modalities=("dwi",))
+    same = state.current()
+    state.go(case="b")
+    st.text(f"{same.result}/{same.against}/{state.current().result}/{state.current().against}")
+
+
+def test_a_result_stays_with_its_case_and_leaves_with_it() -> None:
+    app = AppTest.from_function(go_elsewhere).run()
+    assert app.text[0].value == f"{'0' * 32}/truth/None/None"
 
 
 def test_what_is_not_valid_is_left_out() -> None:

@@ -52,6 +52,23 @@ def lesions(affine: NDArray[np.float64], shape: tuple[int, ...] = SHAPE, shift: 
     return (near(at, BIG, (12, 12, 10)) | near(at, SMALL, (5, 5, 5))).astype(np.uint8)
 
 
+def ramp(affine: NDArray[np.float64], shape: tuple[int, ...] = SHAPE) -> NDArray[np.float32]:
+    """1 in the left half of the upper slices, 0.5 in the right one, 0 in the lower slices."""
+    at = places(affine, shape)
+    return np.where(at[..., 2] < 0, 0, np.where(at[..., 0] < 0, 1.0, 0.5)).astype(np.float32)
+
+
+def dot(affine: NDArray[np.float64], shape: tuple[int, ...] = SHAPE) -> NDArray[np.uint8]:
+    """A lesion of a single voxel at SMALL."""
+    return near(places(affine, shape), SMALL, (2.1, 2.1, 3.1)).astype(np.uint8)
+
+
+def three(affine: NDArray[np.float64], shape: tuple[int, ...] = SHAPE) -> NDArray[np.uint8]:
+    """A map of labels: 1 and 2 side by side on the left, 3 on the right."""
+    at, big = places(affine, shape), lesions(affine, shape) > 0
+    return np.where(big, np.where(at[..., 0] > 0, 3, np.where(at[..., 1] > BIG[1], 1, 2)), 0).astype(np.uint8)
+
+
 def save(data: NDArray[Any], affine: NDArray[np.float64], path: Path, code: int = 1) -> str:
     """A NIfTI file as scanners' software writes it; code 0 leaves the orientation out."""
     image = nib.Nifti1Image(data, affine)  # type: ignore[no-untyped-call]
@@ -84,6 +101,9 @@ def make_cases(folder: Path) -> Cases:
         "truth_oblique": save(lesions(oblique), oblique, folder / "truth_oblique.nii.gz"),
         "series": save(np.stack([head(LAS)] * 2, -1), LAS, folder / "series.nii.gz"),
         "labels": save(lesions(LAS) * np.uint8(2), LAS, folder / "labels.nii.gz"),
+        "ramp": save(ramp(LAS), LAS, folder / "ramp.nii.gz"),
+        "dot": save(dot(LAS), LAS, folder / "dot.nii.gz"),
+        "three": save(three(LAS), LAS, folder / "three.nii.gz"),
     }
     dwi: dict[str, Any] = {"path": paths["las"], "label": "DWI", "session_label": "follow-up MRI", "modality": "dwi"}
     dwi["presets"] = [["Wide", 0, 1000], ["Narrow", 100, 200]]
@@ -104,6 +124,42 @@ def make_cases(folder: Path) -> Cases:
         {"title": "gone", "panels": [{**dwi, "path": "/vol/0000/dwi.nii.gz"}]},
         {"title": "labels", "panels": [dwi], "overlays": [{**truth, "path": paths["labels"], "kind": "labels3"}]},
         {"title": "focus", "panels": [dwi], "overlays": [truth], "focus": list(SMALL)},
+        {
+            "title": "heat",
+            "panels": [dwi],
+            "overlays": [{"path": paths["ramp"], "label": "probability", "kind": "heat"}],
+        },
+        {
+            "title": "warm",
+            "panels": [dwi],
+            "overlays": [{"path": paths["ramp"], "label": "probability", "kind": "heat"}, prediction],
+        },
+        {
+            "title": "twice",
+            "panels": [
+                {**dwi, "session_label": "one 1.0", "overlays": [{**prediction, "label": "one 1.0"}]},
+                {
+                    **dwi,
+                    "session_label": "two 1.0",
+                    "overlays": [{**prediction, "path": paths["dot"], "label": "two 1.0"}],
+                },
+            ],
+        },
+        {
+            "title": "differ",
+            "panels": [dwi, second],
+            "overlays": [
+                {"path": paths["three"], "label": "differ", "kind": "differ3", "names": ["only one", "only two"]}
+            ],
+        },
+        {
+            "title": "warmer",
+            "case": "heat",
+            "panels": [dwi],
+            "overlays": [{"path": paths["ramp"], "label": "probability", "kind": "heat"}, prediction],
+        },
+        {"title": "focused", "case": "focus", "panels": [dwi], "overlays": [prediction], "focus": list(SMALL)},
+        {"title": "dot", "panels": [dwi], "overlays": [{**prediction, "path": paths["dot"]}]},
     ]
     file = folder / "demo.json"
     file.write_text(json.dumps({"cases": cases}))

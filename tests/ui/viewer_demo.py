@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +27,31 @@ def address(path: str, label: str) -> str:
     return volumes().publish(str(current_session()), Path(path), f"{name}.nii.gz")
 
 
+def overlays_of(raws: Iterable[dict[str, Any]]) -> tuple[Overlay, ...]:
+    """Overlays from their JSON."""
+    made = []
+    for raw in raws:
+        fields: dict[str, Any] = {k: tuple(v) if k == "names" else v for k, v in raw.items() if k != "path"}
+        made.append(Overlay(**{**fields, "url": address(raw["path"], raw["label"])}))
+    return tuple(made)
+
+
 def view_of(case: dict[str, Any]) -> View:
     """A View from the JSON of one case."""
     panels = []
     for raw in case["panels"]:
         fields = {k: v for k, v in raw.items() if k != "path"}
         fields["presets"] = tuple((n, low, high) for n, low, high in fields.get("presets", ()))
+        fields["overlays"] = overlays_of(fields.get("overlays", ()))
         panels.append(Panel(url=address(raw["path"], raw["label"]), **fields))
-    overlays = [
-        Overlay(url=address(raw["path"], raw["label"]), **{k: v for k, v in raw.items() if k != "path"})
-        for raw in case.get("overlays", ())
-    ]
     focus = case.get("focus")
+    overlays = overlays_of(case.get("overlays", ()))
     return View(
-        tuple(panels), tuple(overlays), bool(case.get("synthetic")), str(case["title"]), tuple(focus) if focus else None
+        tuple(panels),
+        overlays,
+        bool(case.get("synthetic")),
+        str(case.get("case", case["title"])),
+        tuple(focus) if focus else None,
     )
 
 

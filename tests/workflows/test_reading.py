@@ -21,7 +21,7 @@ from core.imaging.volume import Affine, Mask, Volume
 from core.segmentation.lesions import lesion_rows
 from core.segmentation.results import JobResult
 from core.workflows.reading import Reading
-from core.workflows.reading_files import open_reading, viewed_result, write_mask_view, write_overlap_view
+from core.workflows.reading_files import open_reading, write_mask_view, write_overlap_view
 
 SHAPE = (24, 20, 14)
 PLANE = (0.9, 0.1, -0.2, 1.5)
@@ -154,10 +154,6 @@ def test_views_are_written_once_by_their_content(tmp_path: Path) -> None:
     assert np.array_equal(read_volume(labels).data, expected)
     assert write_overlap_view(opened(result, None, None), high, views, like) is None
     assert not list(views.glob(".*"))
-    shown = viewed_result(result, reading, high, one)
-    assert shown.volume_ml == high.volume_ml and len(shown.lesions) == high.lesion_count
-    assert "threshold 0.8" in shown.warnings[-1]
-    assert viewed_result(result, reading, reading.at(), result.mask).warnings == ()
 
 
 def test_what_cannot_be_is_refused(tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ from tests.hubserver import HubServer
 from tests.hubserver.shards import COMMIT, REPO, Case, nifti, shard
 from tests.workflows.doors import AMPLE, door, steps
 
-ENGINE = load_engine("diffusion").info
+ENGINE = load_engine("diffusion")
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ def test_a_case_on_the_hub_line_by_line(guard: Guard, source: Source) -> None:
     assert lines["fetching ADC"].fetch_bytes == known.sizes["adc"]
     assert "the static view of ADC" not in lines
     segmenting = lines["segmenting with diffusion"]
-    assert segmenting.memory_mb == pytest.approx(1.25 * ENGINE.predict_memory_mb(16 * 16 * 10), rel=0.05)
+    assert segmenting.memory_mb == pytest.approx(1.25 * ENGINE.info.predict_memory_mb(16 * 16 * 10), rel=0.05)
     assert segmenting.seconds is not None and segmenting.seconds > 1
     assert "scoring" not in lines
     assert source.cached("sub-1") == frozenset() and steps(guard) == []

@@ -62,7 +62,7 @@ def open_engine(model: Path) -> Network:
         said = f"the weights have the sha256 {sha256[:12]}…, the config says {str(config.sha256)[:12]}…"
         raise BadModel(said, hint="fetch them again, or correct weights.sha256")
     width = ARCHITECTURES[config.network].width(config.arguments) if config.network != ONNX else 0
-    width = width or max(8, network_weights.onnx_found(weights).widest)
+    width = width or max(8, network_weights.onnx_found(weights).width)
     said = hashlib.sha256((model / CONFIG_NAME).read_bytes()).hexdigest()
     return Network(model, config, sha256, said, weights.stat().st_size, width)
 
@@ -126,7 +126,7 @@ class Network:
         if not absent:
             return None
         said = f"This computer has no {' and no '.join(absent)}, which the model needs."
-        return Missing(said, "install what requirements-network.txt lists")
+        return Missing(said, "run: make network")
 
     def segment(
         self, inputs: Mapping[str, Image], parameters: Mapping[str, Value], phase: Phase, scratch: Path
@@ -144,7 +144,7 @@ class Network:
         settled = self.info.settle(parameters)
         config = self.config
         grid, prepared, adc_scale, warnings = self._prepare(inputs, phase)
-        window = network_windows.window_of(config.patch, grid.shape, config.stride)
+        window = network_windows.window_of(config.patch, grid.shape, config.stride, config.spread)
         rungs, on = self._ways(window, str(settled["precision"]))
 
         def tick(done: int, of: int) -> None:
@@ -199,7 +199,8 @@ class Network:
             return open_predictor(self.config, self.folder, rung.device, rung.window, precision, threads)
 
         at_once = network_needs.at_once(self.config, self.width, prod(window))
-        return ladder(not onnx and has_gpu(), window, self.config.stride, resizable, at_once), on
+        gpu, config = not onnx and has_gpu(), self.config
+        return ladder(gpu, window, config.stride, resizable, at_once, config.spread), on
 
 
 def parameters_of(config: ModelConfig) -> tuple[Parameter | Choice, ...]:

@@ -192,3 +192,15 @@ def sizes(value: object, where: str, low: float, high: float) -> tuple[float, fl
     """Three numbers, one for each axis. Raises BadModel."""
     x, y, z = (real(n, f"{where}[{at}]", low, high) for at, n in enumerate(items(value, where, 3, 3)))
     return x, y, z
+
+
+def depth(plain: str) -> int:
+    """Brackets open at once, at most; those within strings count too, which does no harm."""
+    now = most = 0
+    for letter in plain:
+        if letter in "[{":
+            now += 1
+            most = max(most, now)
+        elif letter in "]}":
+            now -= 1
+    return most

@@ -52,7 +52,7 @@ def trial(engine: Network) -> dict[str, Any]:
     from core.segmentation.engines.network_windows import slide
 
     config = engine.config
-    window: Triple = window_of(config.patch, (WHOLE_AXIS,) * 3, config.stride)
+    window: Triple = window_of(config.patch, (WHOLE_AXIS,) * 3, config.stride, config.spread)
     rung = ladder(False, window, config.stride, False)[0]
     begun = time.monotonic()
     predictor = open_predictor(config, engine.folder, rung.device, window, "float32", cores())

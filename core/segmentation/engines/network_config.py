@@ -15,6 +15,7 @@ from typing import Any
 
 from core.errors import BadModel
 from core.segmentation.engines.network_arguments import (
+    depth,
     fields,
     flag,
     items,
@@ -115,6 +116,11 @@ class ModelConfig:
         """What the sides of a window must divide by; 1 where nobody knows."""
         return (1, 1, 1) if self.network == ONNX else ARCHITECTURES[self.network].stride(self.arguments)
 
+    @property
+    def spread(self) -> bool:
+        """A window of one stride on every side is too small: it leaves the network one voxel at its deepest level."""
+        return self.network != ONNX and ARCHITECTURES[self.network].spread(self.arguments)
+
 
 def load_config(folder: Path) -> ModelConfig:
     """The config of the model in a folder.
@@ -127,6 +133,8 @@ def load_config(folder: Path) -> ModelConfig:
     if (folder / "configs" / "metadata.json").is_file() or (folder / "configs" / "inference.json").is_file():
         said = "this is a MONAI bundle, whose configuration can run any code, so it is not opened"
         raise BadModel(said, hint=f"save its weights as safetensors beside a {CONFIG_NAME} (docs/models.md)")
+    if path.exists() and not path.is_file():
+        raise BadModel(f"the model's {CONFIG_NAME} cannot be read (it is no plain file)", hint=hint)
     try:
         with path.open("rb") as file:
             data = file.read(MAX_CONFIG + 1)
@@ -199,23 +207,11 @@ def _json(data: bytes) -> object:
 
     try:
         plain = data.decode("utf-8")
-        if _depth(plain) > MAX_DEPTH:
+        if depth(plain) > MAX_DEPTH:
             raise refused("the file", f"is nested deeper than {MAX_DEPTH} levels")
         return json.loads(plain, object_pairs_hook=once, parse_constant=never)
     except (ValueError, RecursionError):
         raise refused("the file", "is not JSON") from None
-
-
-def _depth(plain: str) -> int:
-    """Brackets open at once, at most; those within strings count too, which does no harm."""
-    depth = most = 0
-    for letter in plain:
-        if letter in "[{":
-            depth += 1
-            most = max(most, depth)
-        elif letter in "]}":
-            depth -= 1
-    return most
 
 
 def _network(said: object) -> tuple[str, dict[str, Any]]:
@@ -284,6 +280,10 @@ def _check_patch(config: ModelConfig) -> None:
             raise refused("patch", f"has a side of {side}, which {config.network} needs to be a multiple of {step}")
         if side == 0 and config.network != ONNX and ARCHITECTURES[config.network].fixed:
             raise refused("patch", f"must have no 0 for {config.network}, which is made for one window size")
+    if config.spread and config.patch == config.stride:
+        said = " × ".join(str(side) for side in config.patch)
+        why = f"leaves {config.network} one voxel at its deepest level, where its instance norm needs at least two"
+        raise refused("patch", f"of {said} {why}: make one side {2 * min(config.stride)} or more")
 
 
 def _sentence(value: object, where: str) -> str:

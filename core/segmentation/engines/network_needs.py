@@ -1,22 +1,23 @@
 """Needs: the memory and time that a model will take, from its config and the image's voxels alone.
 
-Formulas whose constants were measured (benchmarks/segmentation_network.py); imports nothing heavy and asks no machine.
+Formulas whose constants were measured (benchmarks/segmentation_memory.py); imports nothing heavy and asks no machine.
 """
 
 from __future__ import annotations
 
-from math import prod
+from math import ceil, prod
 
 from core.segmentation.engine_info import Needs
 from core.segmentation.engines.network_config import MAX_PATCH, ModelConfig
 from core.segmentation.engines.network_nets import ARCHITECTURES, ONNX
 
-BASE_MB = 450.0  # Python with torch and MONAI
+BASE_MB = 400.0  # Python with torch and MONAI
 ONNX_BASE_MB = 130.0  # Python with onnxruntime
 NATIVE_BYTES = 24.0  # per voxel of the image: reading it, and mapping the answer back, measuring and writing it
-ONNX_WINDOW_BYTES = 40.0  # per voxel of a window and channel at full resolution
+ONNX_WINDOW_BYTES = 10.0  # per voxel of a window and channel at full resolution
 COPIES, ONNX_COPIES = 2.1, 3.0  # of the weights, while they are loaded
 FIELD_MM3 = 10e6  # a head's field of view; what lies on a grid of its own follows from it
+HEIGHT = 0.75  # of an image in voxels, against the side of a cube
 START_S, ONNX_START_S = 7.0, 2.0
 PER_CHANNEL_S = 0.15e-6  # for a voxel of a window and a channel at full resolution, on two cores
 NATIVE_S = 0.5e-6  # for a voxel of the image
@@ -34,7 +35,7 @@ def predict(config: ModelConfig, weights_bytes: int, width: int, voxels: int, ov
     grid = voxels if config.spacing_mm is None else FIELD_MM3 / prod(config.spacing_mm)
     side = max(1.0, grid) ** (1 / 3)
     window = prod(p or min(side, MAX_PATCH) for p in config.patch)
-    count = max(1.0, grid / window / (1 - overlap) ** 3)
+    count = windows_of(config, side, overlap)
     network = window * width * per_window(config) * min(at_once(config, width, window), count)
     kept = 4.0 * (len(config.channels) * 2 + config.outputs * (1 if mirror == "off" else 2) + 1)
     inside = max(network + kept * max(grid, window), NATIVE_BYTES * voxels)
@@ -44,6 +45,13 @@ def predict(config: ModelConfig, weights_bytes: int, width: int, voxels: int, ov
     seconds = start + windows * window * width * PER_CHANNEL_S + voxels * NATIVE_S
     copies = ONNX_COPIES if config.network == ONNX else COPIES
     return Needs(base + copies * weights_bytes / 1e6 + inside / 1e6, seconds, disk_mb=12 * voxels / 1e6)
+
+
+def windows_of(config: ModelConfig, side: float, overlap: float) -> int:
+    """How many windows a head takes that has as many voxels as a cube of this side; it is lower than it is long."""
+    sides = (side * (HEIGHT if letter in "IS" else HEIGHT**-0.5) for letter in config.orientation)
+    along = zip(sides, config.patch, strict=True)
+    return prod(1 + ceil(max(0.0, n - p) / (p * (1 - overlap))) if p else 1 for n, p in along)
 
 
 def at_once(config: ModelConfig, width: int, window: float) -> int:

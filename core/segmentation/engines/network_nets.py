@@ -45,6 +45,7 @@ class Architecture:
         window_bytes: per voxel of a window and per channel of `width`, measured at its peak.
         fixed: the network is made for one window size, which is given to it as `img_size`.
         check: raises BadModel for arguments that contradict each other.
+        spread: its deepest level must hold more than one voxel, since it is scaled by its own deviation.
     """
 
     arguments: Mapping[str, Argument]
@@ -54,6 +55,7 @@ class Architecture:
     window_bytes: float
     fixed: bool = False
     check: Callable[[Arguments], None] = lambda arguments: None
+    spread: Callable[[Arguments], bool] = lambda arguments: False
 
 
 def _triple(item: int | Triple) -> Triple:
@@ -105,6 +107,17 @@ def _seg_levels(arguments: Arguments) -> None:
     _seg_groups(arguments)
 
 
+def _instance(name: str, default: str) -> Callable[[Arguments], bool]:
+    """Whether the layer `name` is an instance norm, as far as the order of layers has one."""
+
+    def found(arguments: Arguments) -> bool:
+        norm = arguments.get(name, default)
+        said = norm[0] if isinstance(norm, tuple) else norm
+        return said == "instance" and "N" in arguments.get("adn_ordering", "N")
+
+    return found
+
+
 def _blocks_down(arguments: Arguments) -> Triple:
     side = 2 ** (len(arguments.get("blocks_down", (1, 2, 2, 4))) - 1)
     return side, side, side
@@ -126,7 +139,8 @@ ARCHITECTURES: dict[str, Architecture] = {
         {**_UNET, "num_res_units": Whole(0, 8), "act": ACTIVATION, "norm": NORM, "bias": Flag(),
          "adn_ordering": Word(("NDA", "NAD", "NA", "AN", "A", "N", "DNA", "DAN", "ADN", "AND"))},
         ("channels", "strides"),
-        lambda a: _product(a["strides"]), lambda a: a["channels"][0], 12.0, check=_levels,
+        lambda a: _product(a["strides"]), lambda a: a["channels"][0], 9.0, check=_levels,
+        spread=_instance("norm", "instance"),
     ),
     "AttentionUnet": Architecture(
         _UNET, ("channels", "strides"),
@@ -139,12 +153,14 @@ ARCHITECTURES: dict[str, Architecture] = {
          "res_block": Flag(), "trans_bias": Flag(), "dropout": _DROPOUT},
         ("kernel_size", "strides", "upsample_kernel_size"),
         lambda a: _product(a["strides"]), lambda a: a.get("filters", (32,))[0], 34.0, check=_dyn_levels,
+        spread=_instance("norm_name", "instance"),
     ),
     "SegResNet": Architecture(
         {"init_filters": Whole(1, 256), "dropout_prob": _DROPOUT, "act": ACTIVATION, "norm": NORM,
          "use_conv_final": Flag(), "blocks_down": Wholes(1, 16, 2, 7), "blocks_up": Wholes(1, 16, 1, 6),
          "upsample_mode": Word(("nontrainable", "deconv", "pixelshuffle"))},
         (), _blocks_down, lambda a: a.get("init_filters", 8), 26.0, check=_seg_levels,
+        spread=_instance("norm", "group"),
     ),
     "UNETR": Architecture(
         {"feature_size": Whole(1, 128), "hidden_size": Whole(8, 2048), "mlp_dim": Whole(8, 8192),
@@ -157,7 +173,7 @@ ARCHITECTURES: dict[str, Architecture] = {
          "window_size": Whole(2, 16), "qkv_bias": Flag(), "mlp_ratio": Real(0.5, 8), "norm_name": NORM,
          "drop_rate": _DROPOUT, "attn_drop_rate": _DROPOUT, "dropout_path_rate": _DROPOUT, "normalize": Flag(),
          "patch_norm": Flag(), "downsample": Word(("merging", "mergingv2")), "use_v2": Flag()},
-        (), _same(32), lambda a: a.get("feature_size", 24), 125.0,
+        (), _same(32), lambda a: a.get("feature_size", 24), 125.0, spread=_instance("norm_name", "instance"),
     ),
     "VNet": Architecture(
         {"act": ACTIVATION, "dropout_prob_down": _DROPOUT, "bias": Flag()},
@@ -166,7 +182,7 @@ ARCHITECTURES: dict[str, Architecture] = {
     "BasicUNet": Architecture(
         {"features": Wholes(1, 2048, 6, 6), "act": ACTIVATION, "norm": NORM, "bias": Flag(), "dropout": _DROPOUT,
          "upsample": Word(("deconv", "pixelshuffle", "nontrainable"))},
-        (), _same(16), lambda a: a.get("features", (32,))[0], 41.0,
+        (), _same(16), lambda a: a.get("features", (32,))[0], 41.0, spread=_instance("norm", "instance"),
     ),
 }  # fmt: skip
 

@@ -40,7 +40,7 @@ class Found:
     constants: set[str] = field(default_factory=set)
     nodes: int = 0
     values: int = 0
-    widest: int = 0  # channels of the widest convolution with few of them: what full resolution costs
+    width: int = 0  # channels of the narrowest convolution that has 8 or more: about those at full resolution
 
 
 def look(data: memoryview) -> Found:
@@ -78,10 +78,8 @@ def _graph(data: memoryview, found: Found, level: int) -> None:
             _node(value, found, level)
         elif number == 5:
             _constant(value, found)
-        elif number == 15:  # a sparse constant: its values and their places
-            for inner, part in _message(value):
-                if inner in (1, 2) and not isinstance(part, int):
-                    _constant(part, found)
+        elif number == 15:
+            _sparse(value, found)
         elif level == 0 and number in (11, 12):
             (found.inputs if number == 11 else found.outputs).append(_tensor(value))
 
@@ -107,6 +105,15 @@ def _attribute(data: memoryview, found: Found, level: int) -> None:
             _graph(value, found, level + 1)
         elif number in (5, 10):
             _constant(value, found)
+        elif number in (22, 23):
+            _sparse(value, found)
+
+
+def _sparse(data: memoryview, found: Found) -> None:
+    """A sparse constant: its values and their places."""
+    for number, value in _message(data):
+        if number in (1, 2) and not isinstance(value, int):
+            _constant(value, found)
 
 
 def _function(data: memoryview, found: Found) -> None:
@@ -126,8 +133,8 @@ def _constant(data: memoryview, found: Found) -> None:
             said = "the ONNX file keeps its weights in other files, which could lie anywhere"
             raise BadModel(said, hint="save it as one file (onnx.save with save_as_external_data=False)")
     found.values += prod(dims)
-    if len(dims) == 5 and dims[0] * dims[1]:
-        found.widest = max(found.widest, min(dims[0], 64))
+    if len(dims) == 5 and dims[0] >= 8:
+        found.width = min(found.width or dims[0], dims[0])
 
 
 def _tensor(data: memoryview) -> Tensor:
@@ -175,6 +182,8 @@ def _message(data: memoryview) -> Iterator[Field]:
     at = 0
     while at < len(data):
         key, at = _varint(data, at)
+        if key >= 2**32:
+            raise IndexError  # libraries cut it to 32 bits and would read another field than we do
         number, kind = key >> 3, key & 7
         if kind == 0:
             value, at = _varint(data, at)

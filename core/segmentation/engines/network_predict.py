@@ -23,7 +23,7 @@ from core.segmentation.engines.network_nets import ONNX, Triple, build
 
 Floats = NDArray[np.float32]
 _PREFIXES = ("module.", "_orig_mod.")  # what wrappers of torch put before each name
-_SAFE = 1e-3  # share of a window's voxels that bfloat16 may move over the threshold
+_SAFE = 0.01  # of a lesion's voxels, which bfloat16 may move over the threshold
 CGROUPS = Path("/sys/fs/cgroup")
 
 
@@ -142,8 +142,8 @@ class TorchPredictor:
     """A network of torch.
 
     Args:
-        precision: "float32", or "bfloat16" where the device computes it natively; the first window with signal is
-            looked at both ways, and float32 stays if that would move its mask.
+        precision: "float32", or "bfloat16" where the device computes it natively; the first window with a lesion is
+            looked at both ways, and float32 stays if that would move its mask. Windows before it are float32.
         has_bfloat16: whether a device does; a seam.
     """
 
@@ -158,20 +158,22 @@ class TorchPredictor:
         import torch
 
         torch.set_num_threads(threads)
+        torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False  # float32 is float32
         self._torch, self._device = torch, torch.device(device)
         self._network = network.to(self._device, memory_format=torch.channels_last_3d)
         self.notes = {"device": device, "precision": "float32"}
         self._half: bool | None = False
         if precision == "bfloat16":
             self._half = None if (has_bfloat16 or _has_bfloat16)(device) else False
-            if self._half is False:
-                self.notes["precision"] = "float32, as this processor has no bfloat16"
+            why = "this processor has no bfloat16" if self._half is False else "no window held a lesion to judge by"
+            self.notes["precision"] = f"float32, as {why}"
 
     def __call__(self, windows: Floats) -> Floats:
         """As Predictor."""
-        if self._half is None and float(np.ptp(windows)) > 0:
-            self._judge(windows)
-        return self._run(windows, bool(self._half))
+        answer = self._run(windows, bool(self._half))
+        if self._half is None:
+            self._judge(windows, answer)
+        return answer
 
     def close(self) -> None:
         """As Predictor."""
@@ -193,11 +195,20 @@ class TorchPredictor:
             found: Floats = answer.float().cpu().numpy()
         return found
 
-    def _judge(self, windows: Floats) -> None:
-        exact, rough = self._run(windows, False), self._run(windows, True)
-        first, second = (a.argmax(axis=1) if a.shape[1] > 1 else a > 0 for a in (exact, rough))
-        self._half = float(np.mean(first != second)) <= _SAFE
+    def _judge(self, windows: Floats, exact: Floats) -> None:
+        """Whether the rest may be computed in bfloat16; open as long as no window holds a lesion."""
+        lesion = _lesion(exact)
+        if not lesion.any():
+            return
+        moved = np.count_nonzero(lesion != _lesion(self._run(windows, True)))
+        self._half = bool(moved <= _SAFE * np.count_nonzero(lesion))
         self.notes["precision"] = "bfloat16" if self._half else "float32, as bfloat16 moved the mask"
+
+
+def _lesion(answers: Floats) -> NDArray[np.bool_]:
+    """Where raw answers (B, K, x, y, z) speak for something else than background."""
+    found: NDArray[np.bool_] = answers.argmax(axis=1) > 0 if answers.shape[1] > 1 else answers[:, 0] > 0
+    return found
 
 
 def _has_bfloat16(device: str) -> bool:

@@ -50,12 +50,15 @@ class Answer:
         return {**self.notes, "window": list(self.rung.window), "windows_at_once": self.rung.batch}
 
 
-def ladder(gpu: bool, window: Triple, stride: Triple, resizable: bool, at_once: int = 1) -> tuple[Rung, ...]:
+def ladder(
+    gpu: bool, window: Triple, stride: Triple, resizable: bool, at_once: int = 1, spread: bool = False
+) -> tuple[Rung, ...]:
     """All tries, the best first.
 
     Args:
         resizable: the network takes windows of other sizes than its own.
         at_once: windows that the CPU takes together.
+        spread: as window_of.
     """
     last = Rung("cpu", window, at_once)
     if not gpu:
@@ -63,7 +66,7 @@ def ladder(gpu: bool, window: Triple, stride: Triple, resizable: bool, at_once: 
     tries = [Rung("cuda", window, GPU_BATCH), Rung("cuda", window, 1)]
     if resizable:
         x, y, z = (smaller(side, step) for side, step in zip(window, stride, strict=True))
-        if (x, y, z) != window:
+        if (x, y, z) != window and not (spread and (x, y, z) == stride):
             tries.append(Rung("cuda", (x, y, z), 1))
     return (*tries, last)
 

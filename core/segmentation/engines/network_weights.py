@@ -69,12 +69,13 @@ def kind_of(path: Path) -> str:
         head = file.read(16)
     if zipfile.is_zipfile(path) and head[:2] == b"PK":
         return _archive(path)
-    if head[:1] == b"\x80" or b"ustar" in _tar_mark(path) or head[:2] in (b"(d", b"}q", b"cc"):
-        said = f"{path.name} is a pickle of the old kind, which can run any code when it is opened"
-        raise BadModel(said, hint=SAVE)
+    # First, since a header's length may begin with a pickle's first byte; as a length, a pickle's would be enormous.
     length = int.from_bytes(head[:8], "little")
     if head[8:9] == b"{" and 2 <= length <= path.stat().st_size - 8:
         return SAFETENSORS
+    if head[:1] == b"\x80" or b"ustar" in _tar_mark(path) or head[:2] in (b"(d", b"}q", b"cc"):
+        said = f"{path.name} is a pickle of the old kind, which can run any code when it is opened"
+        raise BadModel(said, hint=SAVE)
     if path.suffix == ".onnx":
         return ONNX
     raise BadModel(f"{path.name} is neither safetensors, ONNX nor a state_dict", hint=SAVE)
@@ -103,9 +104,12 @@ def _archive(path: Path) -> str:
         raise BadModel(f"{path.name} names files outside itself", hint=SAVE)
     if "data.pkl" not in inner or len(entries) > MAX_TENSORS:
         raise BadModel(f"{path.name} is an archive, but no state_dict", hint=SAVE)
+    whole = path.stat().st_size
+    if sum(entry.file_size for entry in entries) > whole:
+        raise BadModel(f"{path.name} is packed in a way torch never does", hint=SAVE)
     for entry in entries:
         small = not entry.filename.endswith("data.pkl") or entry.file_size <= MAX_HEADER
-        if entry.compress_type != zipfile.ZIP_STORED or entry.file_size > path.stat().st_size or not small:
+        if entry.compress_type != zipfile.ZIP_STORED or not small:
             raise BadModel(f"{path.name} is packed in a way torch never does", hint=SAVE)
     return STATE_DICT
 
@@ -150,8 +154,14 @@ def onnx_found(path: Path) -> Found:
     """What an ONNX file holds. Raises BadModel."""
     if path.stat().st_size == 0:
         raise BadModel(f"{path.name} is empty", hint="fetch or save it again")
-    data = path.read_bytes()
-    return look(memoryview(data))
+    found = path.stat()
+    return _onnx_found(path, found.st_ino, found.st_size, found.st_mtime_ns)
+
+
+@lru_cache(maxsize=16)
+def _onnx_found(path: Path, *mark: int) -> Found:
+    """Read once as long as the file does not change."""
+    return look(memoryview(path.read_bytes()))
 
 
 def load_tensors(path: Path, kind: str) -> dict[str, Any]:

@@ -23,9 +23,16 @@ SIGMA = 0.125  # of a window's side
 LEAST_WEIGHT = 1e-3
 
 
-def window_of(patch: Triple, shape: Sequence[int], stride: Triple) -> Triple:
-    """The window's sides: the patch, or where that is 0 the whole axis, made a multiple of the stride."""
+def window_of(patch: Triple, shape: Sequence[int], stride: Triple, spread: bool = False) -> Triple:
+    """The window's sides: the patch, or where that is 0 the whole axis, made a multiple of the stride.
+
+    Args:
+        spread: a window of one stride on every side is too small; a free side of it is doubled.
+    """
     x, y, z = (p or -(-n // s) * s for p, n, s in zip(patch, shape, stride, strict=True))
+    if spread and (x, y, z) == stride and 0 in patch:
+        free = patch.index(0)
+        x, y, z = (2 * n if axis == free else n for axis, n in enumerate(stride))
     return x, y, z
 
 

@@ -2,9 +2,8 @@
 
 import { NVImage } from '@niivue/niivue'
 import { LoadError } from './load.js'
+import { lift, lookup } from './mask.js'
 import { autoWindow } from './numbers.js'
-
-const LUT = { R: [0, 86, 230, 255], G: [0, 180, 159, 255], B: [0, 233, 0, 255], A: [0, 255, 255, 255], I: [0, 1, 2, 3] } // of the bits in mask.js
 
 export const scaling = (image) => {
   const { scl_slope: slope, scl_inter: inter } = image.hdr
@@ -54,12 +53,12 @@ export function contentOf(image) {
 // The grid of an image as text: equal texts, equal grids.
 export const gridOf = (image) => JSON.stringify([image.hdr.dims.slice(1, 4), image.hdr.affine.flat().map((v) => v.toFixed(3))])
 
-// An NVImage of bits (mask.js) on the grid of `like`; takes `like` over.
-export function maskImage(like, bits) {
-  like.img = bits
+// An NVImage of bits (mask.js) on the grid of `like`; takes `like` over. hot: there is heat in them.
+export function maskImage(like, bits, hot = false) {
+  like.img = hot ? lift(bits) : bits
   Object.assign(like.hdr, { datatypeCode: 2, numBitsPerVoxel: 8, scl_slope: 1, scl_inter: 0, intent_code: 0 })
   like.cal_min = like.robust_min = like.global_min = 0
-  like.cal_max = like.robust_max = like.global_max = 3
-  like.setColormapLabel({ ...LUT })
+  like.cal_max = like.robust_max = like.global_max = hot ? 255 : 3
+  like.setColormapLabel(lookup(hot))
   return like
 }

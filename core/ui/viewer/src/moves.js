@@ -1,27 +1,31 @@
 // The part of the viewer that moves: overlay, lesions, crosshair, slices, layout, keys.
 
 import { choices } from './choices.js'
-import { PREDICTION, TRUTH } from './mask.js'
+import { HEAT, MASKS } from './mask.js'
 import { LAYOUTS } from './ui.js'
 
+const OTHER = 8 // tells the shader that the truth's bit stands for another result
 const NARROW = 620 // CSS pixels; below it one panel at a time and one plane
 
 export const moves = {
   paintOverlay() {
     const bits = choices.overlay ? this.shown : 0
+    const heat = choices.opacity > 0.01 || choices.outline ? this.there & HEAT : 0
+    const drawn = bits & (MASKS | heat)
+    const told = drawn && this.other ? drawn | OTHER : drawn
     const contour = choices.outline ? 1.6 : 1
-    for (const pane of this.panes) if (pane.nv?.gl) pane.setOverlay(bits, choices.outline ? 0 : choices.opacity, choices.opacity > 0.01 || choices.outline ? contour : 0)
+    for (const pane of this.panes) if (pane.nv?.gl) pane.setOverlay(told, choices.outline ? 0 : choices.opacity, choices.opacity > 0.01 || choices.outline ? contour : 0)
     const { chips, outline, opacity, root } = this.ui
     for (const c of chips.querySelectorAll('button')) c.setAttribute('aria-pressed', String(Boolean(bits & Number(c.dataset.bit))))
     outline.setAttribute('aria-pressed', String(choices.outline))
     opacity.value = String(Math.round(choices.opacity * 100))
     opacity.disabled = choices.outline
-    root.dataset.overlay = String(bits)
+    root.dataset.overlay = String(bits & (MASKS | this.there))
   },
 
   toggleOverlay() {
     choices.overlay = !choices.overlay
-    if (choices.overlay) this.shown = TRUTH | PREDICTION
+    if (choices.overlay) this.shown = MASKS | HEAT
     this.paintOverlay()
   },
 

@@ -2,8 +2,9 @@
 
 import css from './style.css'
 import { LoadError, loadFile } from './load.js'
-import { addBits, components, PREDICTION, TRUTH } from './mask.js'
-import { decode, gridOf, maskImage, scaling } from './image.js'
+import { components, HEAT, MASKS } from './mask.js'
+import { decode, scaling } from './image.js'
+import { layersOf, overlaysOf } from './layers.js'
 import { hasWebGL2, Pane } from './pane.js'
 import { build, panel as panelElements } from './ui.js'
 import { listen, listenKeys } from './input.js'
@@ -21,7 +22,7 @@ class Viewer {
     this.images = new Map() // url -> NVImage of what is on screen
     this.lesions = []
     this.lesion = -1
-    this.shown = TRUTH | PREDICTION
+    this.shown = MASKS | HEAT
     this.axis = 2
     this.active = 0
     this.ui = build({
@@ -50,7 +51,8 @@ class Viewer {
     const before = this.view
     this.view = view
     if (!this.usable) return this.refuse()
-    const urls = (v) => JSON.stringify([v.title, v.panels.map((p) => [p.url, p.colormap, p.modality]), v.overlays.map((o) => [o.url, o.kind, o.color])])
+    const drawn = (o) => [o.url, o.kind, o.color]
+    const urls = (v) => JSON.stringify([v.title, v.panels.map((p) => [p.url, p.colormap, p.modality, (p.overlays ?? []).map(drawn)]), v.overlays.map(drawn)])
     if (!before || urls(before) !== urls(view)) return this.load(view, before)
     this.describe()
     if (this.state !== 'ready') return
@@ -77,19 +79,24 @@ class Viewer {
     const mine = ++this.sequence
     this.abort?.abort()
     this.abort = new AbortController()
-    const samePanels = before && this.state === 'ready' && JSON.stringify(before.panels.map((p) => p.url)) === JSON.stringify(view.panels.map((p) => p.url))
+    const same = (names) => before && names.every((name) => JSON.stringify(before[name]) === JSON.stringify(view[name]))
+    const shown = (v) => JSON.stringify(v.panels.map(({ url, colormap, modality, window, scale }) => [url, colormap, modality, window, scale]))
+    const quiet = this.state === 'ready' && same(['title']) && shown(before) === shown(view)
     const keep = this.state === 'ready' && before?.title === view.title ? this.panes[0]?.mm : null
-    this.lesions = []
-    this.lesion = -1
-    if (samePanels) this.panes.forEach((p) => p.setMasks([]))
-    else this.panes.forEach((p) => p.clear())
-    this.setState('loading')
+    const wanted = same(['focus']) ? null : view.focus // a place that was asked for before is no reason to go there again
+    if (!quiet) {
+      this.lesions = []
+      this.lesion = -1
+      this.panes.forEach((p) => p.clear())
+      this.setState('loading')
+    }
     try {
-      await this.arrange(view)
+      if (!quiet) await this.arrange(view)
       if (mine !== this.sequence) return
-      const images = await this.fetchAll(view, mine)
+      const found = await this.fetchAll(view, mine)
       if (mine !== this.sequence) return
-      await this.present(view, images, keep, mine)
+      if (quiet) await this.exchange(view, found, wanted, mine)
+      else await this.present(view, found, wanted ?? keep ?? view.focus, keep, mine)
     } catch (error) {
       if (mine === this.sequence) this.fail(error)
     }
@@ -126,8 +133,9 @@ class Viewer {
   }
 
   async fetchAll(view, mine) {
-    const names = new Map([...view.panels, ...view.overlays].map((f) => [f.url, f.label]))
-    const wanted = [...names.keys()].filter((url) => !this.images.has(url) || view.overlays.some((o) => o.url === url))
+    const overlays = overlaysOf(view)
+    const names = new Map([...view.panels, ...overlays].map((f) => [f.url, f.label]))
+    const wanted = [...names.keys()].filter((url) => !this.images.has(url) || overlays.some((o) => o.url === url))
     const totals = new Map(), done = new Map()
     const sum = (m) => [...m.values()].reduce((a, b) => a + b, 0)
     const report = () => { if (mine === this.sequence) this.progress([...names.values()], sum(done), totals.size === wanted.length ? sum(totals) : null) }
@@ -148,21 +156,18 @@ class Viewer {
     return loaded
   }
 
-  // Masks on one grid become one image of bits; masks on other grids follow as layers of their own.
-  layers(view, images) {
-    const groups = new Map()
-    for (const o of view.overlays) {
-      const image = images.get(o.url)
-      const key = gridOf(image)
-      if (!groups.has(key)) groups.set(key, { image, scale: [], bits: new Uint8Array(image.img.length) })
-      addBits(groups.get(key).bits, image.img, scaling(image), o.kind, o.color)
-    }
-    for (const o of view.overlays) images.delete(o.url)
-    return [...groups.values()].map(({ image, bits }) => ({ bits, dims: Array.from(image.hdr.dims.slice(1, 4)), affine: image.hdr.affine, mask: maskImage(image, bits) }))
+  // Other masks over the same images: the picture stays, and so does everything that a person set.
+  async exchange(view, images, wanted, mine) {
+    const { panels: masks, all } = layersOf(view, images)
+    this.panes.forEach((pane, i) => pane.setMasks(masks[i]))
+    this.images = new Map([...images].filter(([url]) => view.panels.some((p) => p.url === url)))
+    this.describe()
+    this.goTo(wanted)
+    await this.findLesions(all, mine, false)
   }
 
-  async present(view, images, keep, mine) {
-    const layers = this.layers(view, images)
+  async present(view, images, start, keep, mine) {
+    const { panels: masks, all } = layersOf(view, images)
     view.panels.forEach((p, i) => {
       const pane = this.panes[i]
       const image = images.get(p.url)
@@ -170,7 +175,7 @@ class Viewer {
       if (!keep) pane.moved = false
       this.measure(pane, p, image)
       pane.setRadiological(choices.radiological)
-      pane.setImage(image, layers.map((l) => l.mask), p.colormap, this.windowOf(i, image))
+      pane.setImage(image, masks[i], p.colormap, this.windowOf(i, image))
     })
     this.images = new Map([...images].filter(([url]) => view.panels.some((p) => p.url === url)))
     const unknown = view.panels.some((p) => !images.get(p.url).oriented)
@@ -180,10 +185,9 @@ class Viewer {
     view.panels.forEach((_, i) => this.showWindow(i))
     this.paintOverlay()
     if (this.panes.length > 1) this.shareContent()
-    const start = view.focus ?? keep
     if (start) this.goTo(start)
     else this.goTo(this.middle())
-    await this.findLesions(layers, mine, !start)
+    await this.findLesions(all, mine, !start)
   }
 
   // Both panes are fitted to whatever shows in either, so that neither head is cut.

@@ -14,10 +14,24 @@ export const windows = {
     return given.map((v) => v / pane.scale)
   },
 
+  // The panes that show the same image: they share one window.
+  twins(i) {
+    const { panels } = this.view
+    return this.panes.map((_, k) => k).filter((k) => panels[k].url === panels[i].url)
+  },
+
   startWindow(i) {
     const [low, high] = this.windowOf(i, this.panes[i].image)
-    this.panes[i].setWindow(low, high)
-    this.showWindow(i)
+    this.applyWindow(i, low, high, this.panes[i].preset)
+  },
+
+  // low, high in the file's values.
+  applyWindow(i, low, high, preset) {
+    for (const k of this.twins(i)) {
+      this.panes[k].preset = preset
+      this.panes[k].setWindow(low, high)
+      this.showWindow(k)
+    }
   },
 
   showWindow(i) {
@@ -39,10 +53,8 @@ export const windows = {
     const pane = this.panes[i]
     if (!pane.ready) return
     if (Number.isFinite(low) && Number.isFinite(high) && high > low) {
-      pane.preset = name
-      pane.setWindow(low / pane.scale, high / pane.scale)
-    }
-    this.showWindow(i)
+      this.applyWindow(i, low / pane.scale, high / pane.scale, name)
+    } else this.showWindow(i)
   },
 
   dragWindow(pane, dx, dy, done) {
@@ -53,10 +65,9 @@ export const windows = {
     const level = (image.cal_max + image.cal_min) / 2 - (dy / 300) * width
     image.cal_min = level - next / 2
     image.cal_max = level + next / 2
-    pane.preset = 'Manual'
-    this.showWindow(i)
+    for (const k of this.twins(i)) { this.panes[k].preset = 'Manual'; this.showWindow(k) }
     if (done || (!pane.slow && pane.voxels < 8e6)) {
-      pane.windowFrame ??= requestAnimationFrame(() => { pane.windowFrame = null; if (pane.ready) pane.setWindow(image.cal_min, image.cal_max) })
+      pane.windowFrame ??= requestAnimationFrame(() => { pane.windowFrame = null; if (pane.ready) this.applyWindow(i, image.cal_min, image.cal_max, 'Manual') })
     }
   },
 

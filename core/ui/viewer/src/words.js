@@ -1,7 +1,8 @@
 // The part of the viewer that says what is shown: labels, legend, convention, value and place under the crosshair.
 
 import { choices } from './choices.js'
-import { PREDICTION, TRUTH } from './mask.js'
+import { agreementIn, legendOf, overlaysOf } from './layers.js'
+import { HEAT } from './mask.js'
 import { show, unitAfter, whole } from './numbers.js'
 import { chip } from './ui.js'
 
@@ -24,18 +25,17 @@ export const words = {
       parts.preset.replaceChildren(...[...names, 'Manual'].map((name) => new Option(name, name)))
       parts.preset.value = this.panes[i].preset ?? 'Auto'
     })
-    overlayGroup.hidden = view.overlays.length === 0
-    const kinds = new Map()
-    for (const o of view.overlays) {
-      if (o.kind === 'labels3') { kinds.set(TRUTH, ['truth', 'missed']); kinds.set(PREDICTION, ['prediction', 'false positive']) }
-      else kinds.set(o.color === 'prediction' ? PREDICTION : TRUTH, [o.color, o.label])
-    }
+    overlayGroup.hidden = overlaysOf(view).length === 0
+    const kinds = legendOf(view)
+    this.there = [...kinds.keys()].reduce((bits, bit) => bits | bit, 0)
+    this.other = [...kinds.values()].some(([colour]) => colour === 'other')
     const made = [...kinds].map(([bit, [colour, label]]) => {
-      const made = chip(colour, label, () => { this.shown ^= bit; choices.overlay = this.shown !== 0; this.paintOverlay() })
+      const made = chip(colour, label, () => { this.shown ^= bit; choices.overlay = (this.shown & this.there) !== 0; this.paintOverlay() })
       made.dataset.bit = bit
+      if (bit === HEAT) made.append(Object.assign(document.createElement('b'), { className: 'scale', innerHTML: '<u>0</u><s></s><u>1</u>' }))
       return made
     })
-    if (kinds.size === 2) made.push(Object.assign(document.createElement('span'), { className: 'legend', innerHTML: '<i></i>agreement' }))
+    if (agreementIn(view)) made.push(Object.assign(document.createElement('span'), { className: 'legend', innerHTML: `<i></i>${this.other ? 'both' : 'agreement'}` }))
     chips.replaceChildren(...made)
     this.paintOverlay()
     this.describeConvention()
@@ -65,7 +65,7 @@ export const words = {
 
   describeLesions(known) {
     const { lesions, lesion, root } = this.ui
-    lesions.hidden = !this.view || this.view.overlays.length === 0
+    lesions.hidden = !this.view || !overlaysOf(this.view).some((o) => o.kind !== 'heat')
     if (!known) lesion.textContent = 'lesions …'
     else {
       const n = this.lesions.length

@@ -1,0 +1,185 @@
+"""The segmentation bench in a real browser: run, read, compare, join, save, delete, give up, come back."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.ui.bench_page import WAIT, BenchPage, records
+from tests.ui.bench_world import World, make_world
+from tests.ui.browser import ROOT, StreamlitServer, launch
+from tools.build_viewer import build
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+FIRST, SECOND = "sub-01", "sub-02"
+NOTICE = "Research use only, not a medical device"
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> World:
+    return make_world(tmp_path_factory.mktemp("world"))
+
+
+@pytest.fixture(scope="module")
+def app(world: World) -> Iterator[StreamlitServer]:
+    build()
+    with StreamlitServer(ROOT / "Home.py", world.env, world.folder) as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with launch() as chromium:
+        yield chromium
+
+
+@pytest.fixture
+def context(browser: Browser) -> Iterator[BrowserContext]:
+    made = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+    made.set_default_timeout(WAIT)
+    yield made
+    made.close()
+
+
+def engines_begun(app: StreamlitServer) -> int:
+    """How many engines have been started so far."""
+    return len(re.findall(r"phase begin .*phase=engine", app.log()))
+
+
+def saved(page: Page, press: Callable[[], None], to: Path) -> Path:
+    """What the browser saves after a press."""
+    with page.expect_download(timeout=WAIT) as download:
+        press()
+    path = to / download.value.suggested_filename
+    download.value.save_as(path)
+    return path
+
+
+def read_offline(browser: Browser, report: Path, shot: Path) -> str:
+    """A saved report, opened where there is no network: its words. Asks for nothing."""
+    context = browser.new_context(offline=True, viewport={"width": 1000, "height": 1400})
+    try:
+        page, asked = context.new_page(), list[str]()
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(report.as_uri())
+        page.screenshot(path=str(shot), full_page=True)
+        assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
+        return page.locator("body").inner_text()
+    finally:
+        context.close()
+
+
+def test_a_result_is_read_and_saved(
+    app: StreamlitServer, browser: Browser, context: BrowserContext, tmp_path: Path
+) -> None:
+    tab = BenchPage(context.new_page(), app.url)
+    tab.open(FIRST)
+    tab.run()
+    tab.figure_is("HD95", re.compile(r"\d"))
+    volume, dice, begun = tab.figure("Segmented volume"), tab.figure("Dice"), engines_begun(app)
+    tab.drawn("Prediction", float(volume.split()[0]))
+    tab.shot(tmp_path / "result.png")
+
+    tab.slide(20)
+    smaller = float(tab.settled("Segmented volume", volume).split()[0])
+    assert 0 < smaller < float(volume.split()[0])
+    tab.settled("Dice", dice)
+    tab.drawn("Prediction", smaller)  # the mask that the browser shows is the one that the numbers are of
+    tab.figure_is("HD95", re.compile(r"\d"))
+    tab.shot(tmp_path / "threshold.png")
+
+    before = tab.crosshair()
+    tab.row(".st-key-lesions-box", 1)
+    tab.moved(before)
+    tab.shot(tmp_path / "lesion.png")
+
+    tab.press(re.compile("Report$"))
+    report = saved(tab.page, lambda: tab.press(re.compile("Save Report")), tmp_path)
+    words = read_offline(browser, report, tmp_path / "report.png")
+    assert NOTICE in words and f"{smaller:.2f}" in words and "Dice" in words
+    tab.press(re.compile("BIDS zip$"))
+    archive = zipfile.ZipFile(saved(tab.page, lambda: tab.press(re.compile("Save BIDS zip")), tmp_path))
+    assert archive.testzip() is None
+    assert [n for n in archive.namelist() if n.endswith("dataset_description.json")]
+    assert engines_begun(app) == begun  # nothing of this ran the engine
+
+
+def test_two_engines_are_compared_joined_and_one_deleted(
+    app: StreamlitServer, world: World, context: BrowserContext, tmp_path: Path
+) -> None:
+    tab = BenchPage(context.new_page(), app.url)
+    tab.open(SECOND)
+    tab.run()
+    tab.figure_is("Dice", re.compile(r"\d"))
+    tab.engine("network", "quick")
+    tab.run()
+    tab.figure_is("Dice", re.compile(r"\d"))
+    tab.shot(tmp_path / "network.png")
+
+    tab.results(0, 1)
+    tab.shot(tmp_path / "results.png")
+    tab.press(re.compile("Compare$"))
+    expect(tab.button(re.compile("End the comparison"))).to_be_visible(timeout=WAIT)
+    tab.fold()
+    tab.picture()
+    tab.shot(tmp_path / "compare.png")
+    assert "against=" in tab.page.url and "result=" in tab.page.url
+    link = tab.page.url
+    tab.press(re.compile("End the comparison"))
+
+    tab.results(0, 1)
+    tab.press(re.compile("Join$"))
+    tab.record(world.state, "consensus", "done")
+    tab.results(0)
+    tab.press(re.compile("Show$"))
+    tab.figure_is("Dice", re.compile(r"\d"))
+    tab.shot(tmp_path / "consensus.png")
+
+    tab.results(0)  # the newest: the consensus
+    tab.press(re.compile("Delete$"))
+    tab.press(re.compile("Delete it$"))
+    expect(tab.page.get_by_text("Results (2)")).to_be_visible(timeout=WAIT)
+    tab.page.goto(link)
+    tab.picture()
+    expect(tab.page.get_by_text(re.compile("diffusion 1")).first).to_be_visible(timeout=WAIT)
+
+
+def test_a_job_is_given_up_found_again_and_outlives_the_app(
+    app: StreamlitServer, world: World, context: BrowserContext, tmp_path: Path
+) -> None:
+    tab = BenchPage(context.new_page(), app.url)
+    tab.open(FIRST)
+    tab.engine("network", "slow")
+    tab.run()
+    expect(tab.page.get_by_text(re.compile(r"Window \d+ of \d+")).first).to_be_visible(timeout=WAIT)
+    tab.shot(tmp_path / "running.png")
+    tab.press(re.compile("Cancel$"))
+    tab.record(world.state, "network", "cancelled")
+    tab.run()
+    tab.record(world.state, "network", "running")
+    tab.page.close()
+
+    tab = BenchPage(context.new_page(), app.url)
+    tab.open(FIRST)
+    tab.press(re.compile(r"Jobs \(1\)"))
+    expect(tab.page.get_by_text(re.compile(r"Window \d+ of \d+")).first).to_be_visible(timeout=WAIT)
+    tab.shot(tmp_path / "jobs.png")
+
+    app.restart()
+    tab.record(world.state, "network", "interrupted")
+    tab.open(FIRST)
+    tab.press(re.compile("Jobs$"))
+    expect(tab.page.get_by_text(re.compile("Interrupted: the app was stopped in order")).first).to_be_visible(
+        timeout=WAIT
+    )
+    tab.shot(tmp_path / "interrupted.png")
+    tab.press(re.compile("Run again$"))
+    tab.record(world.state, "network", "running")
+    tab.press(re.compile("Cancel$"))
+    tab.record(world.state, "network", "cancelled")
+    assert all(record["state"] in ("done", "cancelled", "interrupted") for record in records(world.state))
