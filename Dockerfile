@@ -1,6 +1,6 @@
 # A Docker Space (or any container): uid 1000, port 8501, everything built here, nothing but the Hub asked at run time.
 # With --build-arg BASE=isleschallenge/deepisles the engine "deepisles" is inside; see docs/deepisles.md.
-# With --build-arg NETWORK=cpu (or gpu) the engine "network" is inside, about 1 GB (6 GB) more; see docs/models.md.
+# With --build-arg NETWORK=yes what the engine "network" needs is inside, several GB more; see docs/models.md.
 ARG BASE=python:3.11-slim
 FROM ${BASE}
 
@@ -23,12 +23,7 @@ RUN PATH=$PATH:/opt/python/bin python3.11 -m venv .venv && pip install --no-cach
 
 ARG NETWORK=
 COPY --chown=user requirements-network.txt ./
-RUN case "$NETWORK" in \
-      "") ;; \
-      cpu) pip install --no-cache-dir --extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu -r requirements-network.txt ;; \
-      gpu) pip install --no-cache-dir -r requirements-network.txt ;; \
-      *) echo "NETWORK is cpu, gpu or nothing" >&2; exit 1 ;; \
-    esac
+RUN if [ "$NETWORK" = yes ]; then pip install --no-cache-dir -r requirements-network.txt; fi
 
 COPY --chown=user tools/build_viewer.py tools/
 COPY --chown=user core/ui/viewer core/ui/viewer

@@ -5,16 +5,15 @@ PORT ?= 8501
 VENV := .venv
 BIN := $(VENV)/bin
 VIEWER := core/ui/viewer
-SMALL_TORCH = $(if $(GPU)$(filter Darwin,$(shell uname -s)),,--extra-index-url https://download.pytorch.org/whl/cpu torch==2.13.0+cpu)
 
 .PHONY: run network test check stress benchmark viewer clean
 
 run: $(VENV)/.run viewer
 	$(BIN)/python -m core serve --port $(PORT)
 
-# What the engine "network" needs: the small torch, or with GPU=1 the large one.
+# What the engine "network" needs. pip's own settings decide which build of torch comes.
 network: $(VENV)/bin/python requirements-network.txt
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(SMALL_TORCH) -r requirements-network.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-network.txt
 
 test: check viewer
 	$(BIN)/python tools/browser.py
