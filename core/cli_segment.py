@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from core.cli_words import NOTICE, JsonOption, SourceOption, note, note_phase, say, source_of, watch
-from core.errors import BadParameter
+from core.errors import BadParameter, EngineAbsent
 from core.settings import Settings, load_settings
 
 SetOption = Annotated[list[str] | None, typer.Option("--set", help="NAME=VALUE, may be given several times")]
@@ -36,10 +36,10 @@ def segment(
     as_json: JsonOption = False,
 ) -> None:
     """Segment the ischemic lesion of one case. Research use only, not a medical device."""
-    from core.segmentation.engine import load_engine
     from core.workflows import segment_case
     from core.workflows.asking import Ask
     from core.workflows.making_room import visiting
+    from core.workflows.written import check_out
 
     given = {name: path for name, path in {"dwi": dwi, "adc": adc, "flair": flair}.items() if path is not None}
     if (case is None) == (not given):
@@ -47,7 +47,7 @@ def segment(
     check_files(bids, report)
     settings = load_settings()
     found = None if model is None else _model(model, settings)
-    info = load_engine(engine, None if found is None else found.folder).info
+    info = _info(engine, found)
     parameters = dict(setting(info, text) for text in chosen or ())
     info.settle(parameters)  # before a byte is fetched
     if case is None:
@@ -57,6 +57,7 @@ def segment(
             inputs = dict(segment_case.fetch_inputs(opened, case, info, report=watch(), visit=visit).files)
             spec = opened.spec
     ask = Ask(engine, inputs, parameters, case, spec, found)
+    check_out(out, case, {name: file.sha256 for name, file in ask.inputs.items()})
     done = _make(settings, ask, out)
     write_files(done, spec, {name: inputs[name].path for name in info.inputs}, bids, report)
     say(as_payload(done), as_json, _lines(done))
@@ -74,7 +75,7 @@ def consensus(
     """Join several results of one case into one, with a map of how far they lie apart."""
     from core.sources.verified import VerifiedFiles
     from core.workflows.asking import ask_consensus, images_of
-    from core.workflows.written import members_of, read_written
+    from core.workflows.written import check_out, members_of, read_written
 
     check_files(bids, report)
     found = [read_written(folder) for folder in folders]
@@ -83,9 +84,10 @@ def consensus(
     images = {path: files.verify(path.resolve()) for member in members.values() for path in images_of(member)}
     beside = None if adc is None else files.verify(adc.resolve())
     ask = ask_consensus(members, rule, images, spec, beside)
+    check_out(out, ask.case_id, ask.images)
     done = _make(load_settings(), ask, out)
     shown: dict[str, Path] = {} if adc is None else {"adc": adc}
-    write_files(done, spec, shown, bids, report)
+    write_files(done, spec, shown, bids, report, found)
     told: dict[str, Any] = {"members": [str(one.sidecar) for one in found], "rule": rule}
     told |= {"disagreement": None if done.disagreement is None else str(done.disagreement)}
     say({**as_payload(done), **told}, as_json, _lines(done))
@@ -111,16 +113,21 @@ def check_files(bids: Path | None, report: Path | None) -> None:
 
 
 def write_files(
-    done: Any, spec: str | None, images: Mapping[str, Path], bids: Path | None, report: Path | None
+    done: Any,
+    spec: str | None,
+    images: Mapping[str, Path],
+    bids: Path | None,
+    report: Path | None,
+    members: Sequence[Any] = (),
 ) -> None:
-    """What --bids and --report asked for."""
+    """What --bids and --report asked for; `members` are those of a consensus."""
     from core.workflows.written import write_bids, write_report
 
     if bids is not None:
-        write_bids(done, spec, bids)
+        write_bids(done, spec, images, bids, members)
         note(f"BIDS derivative {bids}")
     if report is not None:
-        write_report(done, spec, images, report)
+        write_report(done, spec, images, report, members)
         note(f"report {report}")
 
 
@@ -141,6 +148,24 @@ def _lines(done: Any) -> Callable[[], Iterator[str]]:
         yield NOTICE
 
     return lines
+
+
+def _info(engine: str, model: Any) -> Any:
+    """What the engine is, before a byte is fetched.
+
+    Raises:
+        BadParameter: it is none that segments images. BadModel: the model cannot be used.
+        EngineAbsent: it cannot run here.
+    """
+    from core.segmentation.engine import COMBINERS, load_engine
+
+    if engine in COMBINERS:
+        raise BadParameter(f"{engine} joins results, not images", hint=f"use the command: python -m core {engine} A B")
+    opened = load_engine(engine, None if model is None else model.folder)
+    missing = opened.missing()
+    if missing is not None:
+        raise EngineAbsent(missing.sentence.rstrip("."), hint=missing.hint)
+    return opened.info
 
 
 def _make(settings: Settings, ask: Any, out: Path) -> Any:

@@ -27,9 +27,9 @@ def main() -> None:
             f"there is no case {case_id} in this source", hint="choose one from the list on the Cases page"
         )
     ids = list(cases)
-    row = st.container(horizontal=True, vertical_alignment="center", key="segment-row")
+    row = st.container(horizontal=True, vertical_alignment="center", key="segment-row", gap="xsmall")
     with row:
-        picked = st.selectbox("Case", ids, index=ids.index(case_id), key=f"pick-{case_id}", width=300,
+        picked = st.selectbox("Case", ids, index=ids.index(case_id), key=f"pick-{case_id}", width=226,
                               format_func=lambda i: _label(cases[i]), label_visibility="collapsed")  # fmt: skip
     if picked != case_id:
         state.go(case=picked, modalities=())

@@ -7,14 +7,18 @@ import os
 import signal
 import subprocess
 import sys
+import time
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
+from typer.testing import CliRunner, Result
 
-from core.errors import BadInput
+from core.cli import app
+from core.errors import BadInput, StrokescopeError
 from core.imaging import nifti
 from core.segmentation.model_store import ModelStore
 from core.workflows.written import members_of, read_written
@@ -22,6 +26,7 @@ from tests.segmentation.heads import pair, sick
 from tests.segmentation.tiny_models import onnx_model
 
 ROOT = Path(__file__).resolve().parents[1]
+WORKER = "core.segmentation.worker"
 
 
 @pytest.fixture(scope="module")
@@ -44,20 +49,25 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
     return ["--dwi", str(folder / "dwi.nii.gz"), "--adc", str(folder / "adc.nii.gz")]
 
 
-def call(env: dict[str, str], *args: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+def call(env: dict[str, str], *args: str) -> Any:
+    """What a command answers that makes a mask: as a process, as it keeps what it reads until it ends."""
     run = subprocess.run(
-        [sys.executable, "-m", "core", *args], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300
+        [sys.executable, "-m", "core", *args, "--json"], cwd=ROOT, env=env, capture_output=True, text=True, timeout=300
     )
-    assert run.returncode == code, run.stderr
-    assert "Traceback" not in run.stderr
-    if code == 1:
-        assert run.stderr.strip().splitlines()[-1].startswith("error: ")
-    return run
+    assert run.returncode == 0 and "Traceback" not in run.stderr, run.stderr
+    assert run.stdout.count("\n") == 1
+    return json.loads(run.stdout)
+
+
+def invoke(env: dict[str, str], *args: str) -> Result:
+    """A command in this process."""
+    return CliRunner().invoke(app, args, env={**dict.fromkeys(os.environ), **env})
 
 
 def answer(env: dict[str, str], *args: str, code: int = 0) -> Any:
-    run = call(env, *args, "--json", code=code)
-    assert run.stdout.count("\n") == 1
+    """What a command in this process answers."""
+    run = invoke(env, *args, "--json")
+    assert run.exit_code == code, run.output
     return json.loads(run.stdout)
 
 
@@ -67,16 +77,16 @@ def test_a_model_is_checked_run_joined_with_another_result_and_written_out(
     model = str(onnx_model(tmp_path / "m", bias=-7.0))
     told = answer(env, "model", "check", model, "--no-trial")
     assert told["ok"] and told["about"]["licence"] == "CC0-1.0" and told["source"] == "local"
-    for place, chosen in (("a", []), ("b", ["--set", "threshold=0.4", "--set", "mirror=off"])):
-        args = ["--engine", "network", "--model", model, *chosen, "--out", str(tmp_path / place)]
-        files = ["--bids", str(tmp_path / "a.zip"), "--report", str(tmp_path / "a.html")] if place == "a" else []
-        done = answer(env, "segment", *images, *args, *files)
-        assert done["engine"] == "network" and done["probability"] and Path(done["mask"]).is_file()
+    chosen = ["--set", "threshold=0.4", "--set", "mirror=off", "--out", str(tmp_path / "a")]
+    files = ["--bids", str(tmp_path / "a.zip"), "--report", str(tmp_path / "a.html")]
+    done = call(env, "segment", *images, "--engine", "network", "--model", model, *chosen, *files)
+    assert done["engine"] == "network" and done["probability"] and Path(done["mask"]).is_file()
+    assert call(env, "segment", *images, "--out", str(tmp_path / "b"))["engine"] == "diffusion"
     with zipfile.ZipFile(tmp_path / "a.zip") as archive:
         assert "dataset_description.json" in archive.namelist()
     page = (tmp_path / "a.html").read_text(encoding="utf-8")
     assert "Research use only" in page and str(tmp_path) not in page
-    both = answer(env, "consensus", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "c"))
+    both = call(env, "consensus", str(tmp_path / "a"), str(tmp_path / "b"), "--out", str(tmp_path / "c"))
     assert both["engine"] == "consensus" and both["rule"] == "majority" and len(both["members"]) == 2
     assert Path(both["disagreement"]).is_file() and both["volume_ml"] > 0
     assert answer(env, "score", "--prediction", both["mask"], "--truth", both["mask"])["dice"] == 1
@@ -88,10 +98,25 @@ def test_what_cannot_be_is_refused_before_anything_is_made(
     out = tmp_path / "out"
     bad = answer(env, "model", "check", str(tmp_path), code=1)
     assert not bad["ok"] and "strokescope.json" in bad["problem"] and bad["hint"]
-    call(env, "segment", *images, "--engine", "network", "--out", str(out), code=1)
-    call(env, "segment", *images, "--report", str(tmp_path / "r.txt"), "--out", str(out), code=2)
-    call(env, "consensus", str(tmp_path), str(tmp_path), "--out", str(out), code=1)
+    without = invoke(env, "segment", *images, "--engine", "network", "--out", str(out))
+    assert isinstance(without.exception, StrokescopeError) and without.exception.hint
+    assert invoke(env, "segment", *images, "--report", str(tmp_path / "r.txt"), "--out", str(out)).exit_code == 2
+    nothing = invoke(env, "consensus", str(tmp_path), str(tmp_path), "--out", str(out))
+    assert isinstance(nothing.exception, BadInput)
     assert not out.exists()
+
+
+def held(pid: int) -> list[psutil.Process]:
+    """The worker below, once it is there, stopped: it cannot be done before the test goes on."""
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        for one in psutil.Process(pid).children(recursive=True):
+            with suppress(psutil.NoSuchProcess):
+                if WORKER in one.cmdline():
+                    one.suspend()
+                    return [one]
+        time.sleep(0.005)
+    raise AssertionError("no worker came")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="children are found in /proc")
@@ -101,12 +126,11 @@ def test_ctrl_c_ends_the_worker_and_leaves_nothing(env: dict[str, str], images: 
     with subprocess.Popen(
         command, cwd=ROOT, env=env, stderr=subprocess.PIPE, text=True, start_new_session=True
     ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if "grid" in line:
-                break
-        workers = psutil.Process(process.pid).children(recursive=True)
+        assert process.stderr is not None and process.stderr.readline()
+        workers = held(process.pid)
         os.killpg(process.pid, signal.SIGINT)
+        with suppress(psutil.NoSuchProcess):  # it may be gone already
+            workers[0].resume()
         rest = process.stderr.read()
         assert process.wait(timeout=60) == 1
     assert rest.strip().splitlines()[-1].startswith("error: stopped") and "Traceback" not in rest

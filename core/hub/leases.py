@@ -73,7 +73,7 @@ class Leases:
         handle, count = self._held.get(path, (None, 0))
         if not count:
             if sum(1 for fd, _ in self._held.values() if fd is not None) >= self._most:
-                if not path.is_file():
+                if not path.exists():
                     return False
             else:
                 handle = _share(path)

@@ -35,6 +35,9 @@ class Job:
         source: where the case came from, e.g. "sample"; None when unknown.
         model: a verified local folder, for an engine that is nothing without one; made absolute.
         labels: input -> what it is in words, where its name does not tell, e.g. {"mask1": "diffusion 1.0"}.
+        digests: input -> sha256 that its bytes must have; inputs that are not named here may be any.
+        version: that the engine, and so a brought model, must have; None for any.
+        images: image -> sha256 of what the inputs were made from, where they are results themselves.
 
     Raises:
         BadInput: an id or name that may not appear in a file name, or an output that would overwrite an input.
@@ -50,6 +53,9 @@ class Job:
     source: str | None = None
     model: Path | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
+    digests: Mapping[str, str] = field(default_factory=dict)
+    version: str | None = None
+    images: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _JOB_ID.fullmatch(self.job_id):
@@ -63,7 +69,9 @@ class Job:
         object.__setattr__(self, "parameters", settled)
         object.__setattr__(self, "out_dir", Path(self.out_dir).absolute())
         object.__setattr__(self, "model", None if self.model is None else Path(self.model).absolute())
-        object.__setattr__(self, "labels", {str(name): str(label) for name, label in self.labels.items()})
+        for words in ("labels", "digests", "images"):
+            told: Mapping[str, str] = getattr(self, words)
+            object.__setattr__(self, words, {str(name): str(word) for name, word in told.items()})
         taken = {path.resolve() for path in self.inputs.values()}
         if any(path.resolve() in taken for path in self.outputs):
             raise BadInput("an output would overwrite an input", hint="choose another output folder")
@@ -119,6 +127,9 @@ class Job:
                 "source": self.source,
                 "model": None if self.model is None else str(self.model),
                 "labels": dict(self.labels),
+                "digests": dict(self.digests),
+                "version": self.version,
+                "images": dict(self.images),
             }
         )
 
@@ -141,6 +152,9 @@ class Job:
                 source=raw["source"],
                 model=None if raw.get("model") is None else Path(raw["model"]),
                 labels=raw.get("labels", {}),
+                digests=raw.get("digests", {}),
+                version=raw.get("version"),
+                images=raw.get("images", {}),
             )
         except (ValueError, KeyError, TypeError, AttributeError):
             raise BadInput("the job file cannot be understood", hint="start the job again") from None

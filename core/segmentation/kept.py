@@ -14,18 +14,20 @@ import shutil
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from core.errors import BadInput, ResultInUse
 from core.hub.leases import Leases, alone
+from core.hub.locks import lock, trying
 from core.segmentation.engine_info import EngineInfo, Value
 from core.segmentation.kept_record import RECORD, Kept, KeptResult, Origin, entry_of, read, size_of, written
 from core.segmentation.results import JobResult
 
 KEEP = 200
 _KEY = re.compile(r"[0-9a-f]{32}")
+_MAKING = ".making-"  # the lock of who makes a result
 _GONE = ".gone-"  # a folder that is being removed
 
 
@@ -54,9 +56,9 @@ def _stamps(folder: Path, kept: KeptResult) -> tuple[Stamp, ...]:
 class Results:
     """The folder of results below the cache directory. Safe to use from several threads and processes."""
 
-    def __init__(self, cache_dir: Path) -> None:
+    def __init__(self, cache_dir: Path, leases: Leases | None = None) -> None:
         self._root = cache_dir / "results"
-        self._leases = Leases()
+        self._leases = leases or Leases()
         self._known: dict[str, tuple[tuple[Stamp, ...], KeptResult]] = {}
         self._lock = threading.Lock()
 
@@ -147,6 +149,21 @@ class Results:
         self._leases.let_go(owner)
 
     @contextmanager
+    def making(
+        self, folder: Path, cancelled: Callable[[], bool], waiting: Callable[[], None] = lambda: None
+    ) -> Iterator[None]:
+        """While the block runs, no other app on this cache makes this result; waits for one that does.
+
+        Args:
+            waiting: called about ten times a second meanwhile.
+
+        Raises:
+            FetchCancelled: `cancelled` said so before it was its turn.
+        """
+        with lock(self._root / f"{_MAKING}{folder.name}", cancelled, waiting):
+            yield
+
+    @contextmanager
     def using(self, folders: Iterable[Path]) -> Iterator[None]:
         """While the block runs, nobody removes these: a job writes into them, or reads them."""
         wanted = [folder for folder in folders if folder.parent == self._root]
@@ -191,6 +208,8 @@ class Results:
 
     def _remove(self, folder: Path) -> int | None:
         """Bytes freed; None where somebody uses it. It is there whole, or not at all."""
+        if self._leases.holds(folder):  # also where the file system knows no locks, or too many files are open
+            return None
         gone = self._root / f"{_GONE}{uuid.uuid4().hex}"
         with alone(folder) as mine:
             if not mine:
@@ -209,6 +228,9 @@ class Results:
         found: list[tuple[float, Path]] = []
         with suppress(OSError):
             for path in self._root.iterdir():
+                if path.name.startswith(_MAKING):
+                    with trying(path):
+                        continue  # whose maker is gone, it goes too
                 with suppress(OSError):
                     if path.is_dir() and not path.is_symlink():
                         found.append((path.stat().st_mtime, path))

@@ -7,9 +7,10 @@ Writes, holds and removes nothing (kept.py).
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -20,6 +21,8 @@ from core.segmentation.results import JobResult
 RECORD = "result.json"
 LARGEST = 32_000_000  # bytes of a record or a sidecar; a result with 50 000 lesions has less
 _FILES = ("mask", "core", "probability", "disagreement", "sidecar")
+_OPINION = re.compile(r"(mask|probability)\d+")  # of a consensus: results, not images
+LOCAL = "local"  # what a model of a folder is called, whose path nobody is told
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Origin:
     Attributes:
         source: canonical spec of the case's source, None for images of no case.
         parameters: those that differ from the engine's defaults.
-        model: "hub:OWNER/NAME@COMMIT" or "local"; None for an engine without one.
+        model: "hub:OWNER/NAME@COMMIT" or LOCAL; None for an engine without one.
     """
 
     source: str | None
@@ -56,6 +59,7 @@ class KeptResult:
         made: when, epoch seconds.
         bytes: of all its files.
         source, case_id: where its images come from; None when unknown.
+        images: image -> sha256 of what it was made from, through the results that it joins; empty when unknown.
     """
 
     key: str
@@ -67,17 +71,19 @@ class KeptResult:
     bytes: int
     source: str | None
     case_id: str | None
+    images: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def title(self) -> str:
-        """Engine and version, short enough for the head of a picture."""
+        """Engine and version, short enough for the head of a picture; a brought model by its own name and version."""
         name, _, build = self.result.engine_version.partition("+")
-        return f"{self.result.engine} {name}" + (f"+{build[:6]}" if build else "")
+        engine = self.result.engine if self.model is None else self.label.rpartition(" (")[0] or self.result.engine
+        return f"{engine} {name}" + (f"+{build[:6]}" if build else "")
 
     @property
     def changes(self) -> str:
-        """The model and the parameters that differ, in words; "" for the defaults."""
-        model = [] if self.model is None else [self.model.removeprefix("hub:").partition("@")[0]]
+        """The model's repository and the parameters that differ, in words; "" for the defaults."""
+        model = [] if self.model in (None, LOCAL) else [str(self.model).removeprefix("hub:").partition("@")[0]]
         said = (f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in self._sorted)
         return ", ".join([*model, *said])
 
@@ -89,6 +95,10 @@ class KeptResult:
         """Whether it was made from this case of this source."""
         return (self.source, self.case_id) == (source, case_id)
 
+    def is_of(self, digests: Mapping[str, str]) -> bool:
+        """Whether it was made from these images and no others (name -> sha256); those of one side tell nothing."""
+        return agree((self.images, digests))
+
 
 @dataclass(frozen=True)
 class Kept:
@@ -98,6 +108,23 @@ class Kept:
     folder: Path
     bytes: int
     found: KeptResult | None = None
+
+
+def agree(told: Iterable[Mapping[str, str]]) -> bool:
+    """Whether images (name -> sha256) of one name are the same wherever they are told."""
+    seen: dict[str, str] = {}
+    return all(seen.setdefault(name, digest) == digest for images in told for name, digest in images.items())
+
+
+def images_of(sidecar: Path) -> dict[str, str]:
+    """Image -> sha256 of what a result was made from, as its sidecar tells; empty where it does not."""
+    return _images(_json(sidecar))
+
+
+def _images(told: Mapping[str, Any]) -> dict[str, str]:
+    inputs = {name: _mapping(said).get("sha256") for name, said in _mapping(told.get("Inputs")).items()}
+    known = {**inputs, **_mapping(told.get("Images"))}
+    return {n: said for n, said in known.items() if isinstance(said, str) and not _OPINION.fullmatch(n)}
 
 
 def written(result: JobResult, origin: Origin | None, made: float) -> str:
@@ -154,6 +181,7 @@ def entry_of(folder: Path) -> KeptResult | None:
         bytes=size_of(folder),
         source=source if isinstance(source, str) else None,
         case_id=result.case_id,
+        images=_images(told),
     )
 
 

@@ -168,10 +168,15 @@ def _local(spec: str) -> ModelFolder:
 
 
 def stamps_of(folder: Path | None) -> tuple[tuple[str, int, int], ...]:
-    """What tells the files of a model from those it had before: name, bytes, time of each; () without a folder."""
+    """What tells the two files of a model from those it had before: name, bytes, time of each; () without a folder."""
     if folder is None:
         return ()
-    with suppress(OSError):
-        found = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in folder.iterdir()]
-        return tuple(sorted(found)[:64])
-    return ()
+    names = [CONFIG_NAME]
+    with suppress(BadModel):
+        names.append(load_config(folder).weights)
+    stamps = []
+    for name in names:
+        with suppress(OSError):
+            found = (folder / name).stat()
+            stamps.append((name, found.st_size, found.st_mtime_ns))
+    return tuple(stamps)

@@ -23,6 +23,7 @@ from core.errors import BadInput, StrokescopeError
 from core.imaging import nifti
 from core.resources.cgroup import read_groups
 from core.resources.child import expendable, peak_rss_mb
+from core.segmentation import unchanged
 from core.segmentation.engine import (
     Choice,
     Engine,
@@ -38,7 +39,7 @@ from core.segmentation.lesions import MOST_ROWS, count_lesions, lesion_rows
 from core.segmentation.results import JobResult, LesionRow
 
 NOTICE = "Research use only, not a medical device."
-READING, SEGMENTING = 0.15, 0.85  # fractions of the whole at which these phases end
+READING, SEGMENTING = 0.05, 0.85  # fractions of the whole at which these phases end
 EXIT_FAILED = 3
 Say = Callable[[str, float], None]
 
@@ -72,7 +73,8 @@ def main(argv: list[str]) -> int:
 def work(job: Job, say: Say) -> JobResult:
     """Read, segment, write; outputs appear only when all of them are complete."""
     engine = load_engine(job.engine, job.model)
-    parameters = engine.info.settle(job.parameters)
+    unchanged.check_version(job, engine.info.version)
+    parameters, stamps = engine.info.settle(job.parameters), unchanged.stamps_of(job)
     inputs = read_inputs(job, engine.info, say)
     try:
         job.staging_dir.mkdir(parents=True, exist_ok=False)
@@ -89,6 +91,7 @@ def work(job: Job, say: Say) -> JobResult:
         found = replace(found, warnings=(said, *found.warnings))
     say("Measuring lesions", SEGMENTING)
     adc = inputs["adc"].volume() if "adc" in inputs and found.adc_scale is not None else None
+    unchanged.check_stamps(job, stamps)
     rows = lesion_rows(found.mask, adc, found.adc_scale, found.midplane)
     count = len(rows) if len(rows) < MOST_ROWS else count_lesions(found.mask)
     if count > len(rows):
@@ -122,7 +125,7 @@ def read_inputs(job: Job, info: EngineInfo, say: Say) -> dict[str, Image]:
     """The images the engine uses, with the sha256 of every file; no voxel is decoded yet.
 
     Raises:
-        BadInput: a needed image was not given, or its file is gone.
+        BadInput: a needed image was not given, or its file is gone or another one than the job was made for.
         BadVolume: a file is no image.
     """
     for name in info.inputs:
@@ -141,6 +144,7 @@ def read_inputs(job: Job, info: EngineInfo, say: Say) -> dict[str, Image]:
         except OSError as error:
             hint = "choose the image again"
             raise BadInput(f"the {name.upper()} cannot be read ({error.strerror})", hint=hint) from None
+        unchanged.check_digest(job, name, digest)
         images[name] = Image(name, job.inputs[name], digest, job.labels.get(name, ""))
     return images
 
@@ -212,6 +216,7 @@ def sidecar(
         "GeneratedBy": {"Name": "Strokescope", **maker, "Licence": info.licence, "Citation": info.citation},
         "Parameters": {p.name: _parameter(p, parameters[p.name]) for p in info.parameters},
         "Inputs": {name: _input(image) for name, image in inputs.items()},
+        "Images": dict(job.images),
         "Volumes": _volumes(result, parameters),
         "LesionCount": {"value": result.lesion_count, "definition": "26-connected components of the mask"},
         "Lesions": [asdict(row) for row in result.lesions],
@@ -226,7 +231,8 @@ def sidecar(
         "PeakMemoryMB": round(result.peak_rss_mb, 1),
         "Notes": dict(result.notes),
     }
-    return {key: value for key, value in told.items() if key not in ("Probability", "Threshold") or value is not None}
+    optional = ("Probability", "Threshold", "Images")
+    return {key: value for key, value in told.items() if key not in optional or value not in (None, {})}
 
 
 def _volumes(result: JobResult, parameters: Mapping[str, Value]) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Two results of one case, or a result and the truth, side by side: one crosshair, both columns of numbers.
+"""Two results of one case, or a result and the truth, side by side: one crosshair, and the numbers of both beside it.
 
 Each panel has its own mask, and its head says whose. Scores are processes of their own; what they are called and how
 they differ is decided in compare_words.py. Never two cases on one screen.
@@ -17,7 +17,7 @@ from core.errors import GridMismatch, StrokescopeError
 from core.evaluation.records import TASK_NOTE, CaseScore
 from core.segmentation.kept_record import KeptResult
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Report, Source
-from core.ui import compare_words, loaders, messages, results_view, state
+from core.ui import compare_words, loaders, messages, provenance_view, reading_view, results_view, state
 from core.ui.case_view import link_here
 from core.ui.picture import Layer, Shown, draw_panels, truth_layer
 from core.ui.result_view import figures_html, score_figures
@@ -28,7 +28,6 @@ from core.workflows import segment_case
 from core.workflows.explore_case import session_label
 from core.workflows.segment_case import Scored
 
-HEIGHT = 600
 SIDE, DIFFER = "Side by side", "Where they differ"
 
 
@@ -51,24 +50,28 @@ class Pair:
 
 
 def draw(source: Source, case: CaseRef, fetched: Fetched, a: KeptResult, b_or_truth: Against) -> None:
-    """The whole comparison; below it the numbers."""
+    """The whole comparison, laid out as a result is, so that the picture stays where it was."""
     truth = fetched.files.get(TRUTH)
     pair = _pair(a, b_or_truth, truth)
     if pair is None:
         st.warning("This case has no ground truth to compare with. Choose another result from the list.")
-        st.button("End the comparison", key="compare-end", on_click=state.go, kwargs={"against": None})
+        _end()
         return
     results_view.on_screen(a.key, *(() if pair.other is None else (pair.other.key,)))
     images = [name for name in ("dwi", "adc", "flair") if name in fetched.files]
-    look, image = _controls(source, case, images)
-    between = _known(pair)
-    if look == DIFFER and between is not None:
-        draw_panels(
-            source, case, [Shown(n, fetched.files[n].path) for n in images[:2]], [_where(pair, between)], HEIGHT
-        )
-    else:
-        draw_panels(source, case, _side_by_side(source, pair, fetched.files[image], image), (), HEIGHT)
-    _numbers(source, case, pair, truth)
+    provenance_view.style()
+    left, right = st.columns(reading_view.WIDTHS, gap="small")
+    with right, st.container(key="reading"):
+        look, image = _controls(source, case, images)
+    between, height = _known(pair), reading_view.HEIGHT
+    with left:
+        if look == DIFFER and between is not None:
+            both = [Shown(n, fetched.files[n].path) for n in images[:2]]
+            draw_panels(source, case, both, [_where(pair, between)], height)
+        else:
+            draw_panels(source, case, _side_by_side(source, pair, fetched.files[image], image), (), height)
+    with right, st.container(key="compare-numbers"):
+        _numbers(source, case, pair, truth)
 
 
 def _pair(a: KeptResult, other: Against, truth: LocalFile | None) -> Pair | None:
@@ -87,17 +90,21 @@ def _with_truth(kept: KeptResult, truth: LocalFile) -> Pair:
 
 def _controls(source: Source, case: CaseRef, images: list[str]) -> tuple[str, str]:
     """What is looked at: (SIDE or DIFFER, the image)."""
-    with st.container(horizontal=True, vertical_alignment="center", key="compare-row"):
-        look = st.segmented_control("Look", [SIDE, DIFFER], default=SIDE, required=True, label_visibility="collapsed",
-                                    key="compare-look", persist_state="session")  # fmt: skip
+    look = st.segmented_control("Look", [SIDE, DIFFER], default=SIDE, required=True, label_visibility="collapsed",
+                                key="compare-look", persist_state="session", width="stretch")  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="compare-row"):
         image = st.segmented_control("Image", images, default=images[0], required=True, label_visibility="collapsed",
                                      key=f"compare-image-{case.case_id}", disabled=look == DIFFER,
                                      format_func=lambda n: MODALITIES[n].label)  # fmt: skip
         with st.popover("Link", icon=":material/link:", help="Copy a link that brings back this comparison"):
             st.code(link_here(source), language=None)
-        st.button("End the comparison", key="compare-end", icon=":material/close:",
-                  on_click=state.go, kwargs={"against": None})  # fmt: skip
+        _end()
     return look or SIDE, image or images[0]
+
+
+def _end() -> None:
+    st.button("End", key="compare-end", icon=":material/close:", on_click=state.go, kwargs={"against": None},
+              help="End the comparison: the first result alone")  # fmt: skip
 
 
 def _side_by_side(source: Source, pair: Pair, image: LocalFile, name: str) -> list[Shown]:
@@ -126,9 +133,7 @@ def _where(pair: Pair, scored: Scored) -> Layer:
     """Both masks as one map."""
     if pair.other is None:
         return Layer(scored.overlap, "overlap", "agreement", "prediction", "labels3")
-    first, second = telling_apart(pair.first, pair.other)
-    names = (f"only A, {first}", f"only B, {second}")
-    return Layer(scored.overlap, "differ", "both results", "prediction", "differ3", names)
+    return Layer(scored.overlap, "differ", "both results", "prediction", "differ3", ("only A", "only B"))
 
 
 def _numbers(source: Source, case: CaseRef, pair: Pair, truth: LocalFile | None) -> None:
@@ -138,24 +143,19 @@ def _numbers(source: Source, case: CaseRef, pair: Pair, truth: LocalFile | None)
     scores = [_score_of(p) for p in against]
     between = _score_of(pair)
     first, second = _heads(source, pair)
-    left, right = st.columns([3, 2], gap="medium")
-    with left:
-        if pair.other is None:
-            st.html(compare_words.table_html(compare_words.truth_rows(pair.first.result, between), (first, "truth")))
-        else:
-            rows = compare_words.result_rows(pair.first.result, pair.other.result)
-            rows += compare_words.score_rows(scores[0], scores[1]) if scores else []
-            st.html(compare_words.table_html(rows, (f"A · {first}", f"B · {second}")))
-            if not scores:
-                st.caption("This case has no ground truth, so there is no score of either.")
-    with right:
-        if pair.other is None:
-            _against_truth(between)
-        else:
-            st.markdown("**Between the two**", help="Neither of them is the truth.")
-            st.html(figures_html(compare_words.overlap_figures(between, (first, second))))
-        st.caption(f"{messages.NOTICE}. Every line tells its definition when you point at it or reach it by Tab.")
-        _wait(source, case, wanted)
+    if pair.other is None:
+        rows = compare_words.truth_rows(pair.first.result, between)
+        st.html(compare_words.table_html(rows, (first, second), ("Result", "Truth")))
+        _against_truth(between)
+    else:
+        rows = compare_words.result_rows(pair.first.result, pair.other.result)
+        rows += compare_words.score_rows(scores[0], scores[1]) if scores else []
+        st.html(compare_words.table_html(rows, (first, second)))
+        if not scores:
+            st.caption("This case has no ground truth, so there is no score of either.")
+        st.html(figures_html(compare_words.overlap_figures(between, (first, second))))
+    _wait(source, case, wanted)
+    st.caption(f"{messages.NOTICE}. Point at a line, or reach it by Tab, for its definition.")
 
 
 def _against_truth(score: CaseScore | None) -> None:

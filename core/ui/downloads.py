@@ -9,14 +9,16 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
 from core.case import MODALITIES
+from core.errors import BadInput
 from core.imaging.stream import beside, make_folder
 from core.segmentation.results import JobResult
 from core.sources.protocol import Cancelled, Progress, Report
@@ -25,14 +27,35 @@ from core.ui.looks import OnScreen
 from core.ui.result_view import Values
 from core.ui.tasks import Task
 from core.ui.waiting import retry, watcher
-from core.workflows.explore_case import is_isles24, session_label
-from core.workflows.export import Origin, bids_zip, subject_of
+from core.workflows.export import bids_zip, read_sidecar, subject_of
 from core.workflows.looking import Look, as_looked, told_looked
-from core.workflows.report import Subject, html_report
+from core.workflows.members import with_members
+from core.workflows.origin import Origin, origin_of
+from core.workflows.report import MADE, Subject, html_report, subject_of_report
 
 _ASKED = "downloads-asked"
 MOST_FILES = 8  # zips and reports of one result that stay; the oldest go
-Make = Callable[[Path], object]
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A file that is made before it can be saved.
+
+    Attributes:
+        label, kind: for the button, for its key.
+        at: what of the result it shows: mask, threshold, smallest lesion.
+        state: what it does not hold yet, in a word.
+        name, mime: of the file.
+        make: writes it.
+    """
+
+    label: str
+    kind: str
+    at: tuple[str | float, ...]
+    state: str
+    name: str
+    mime: str
+    make: Callable[[Path], object]
 
 
 def draw(shown: OnScreen, look: Look | None, scores: Values | None) -> tuple[Task, ...]:
@@ -50,12 +73,14 @@ def draw(shown: OnScreen, look: Look | None, scores: Values | None) -> tuple[Tas
     st.download_button("Sidecar", json.dumps(told, indent=2, ensure_ascii=False) + "\n", mime="application/json",
                        file_name=f"{stem}_mask.json", key="get-sidecar", on_click="ignore",
                        help="What was measured, and how the mask was made, .json")  # fmt: skip
-    origin = origin_of(shown)
-    packing = _prepared("BIDS zip", "zip", shown, result.mask, f"{stem}_bids.zip", "application/zip",
-              lambda out: bids_zip(result, origin, out, told))  # fmt: skip
-    said = "" if scores is not None or shown.truth is None else "-unscored"
-    reporting = _prepared("Report", f"report{said}", shown, result.mask, f"{stem}_report.html", "text/html",
-              lambda out: _write(html_report(result, told, subject(shown, scores)), out))  # fmt: skip
+    at = (result.mask.name, look.threshold, look.minimum_ml) if look else ()
+    unscored = scores is None and shown.truth is not None
+    packing = _prepared(shown, Piece(
+        "BIDS zip", "zip", at, "", f"{stem}_bids.zip", "application/zip",
+        lambda out: bids_zip(result, origin(shown), out, with_parts(shown, told))))  # fmt: skip
+    reporting = _prepared(shown, Piece(
+        "Report", "report", at, "unscored" if unscored else "", f"{stem}_report.html", "text/html",
+        lambda out: _write(html_report(result, with_parts(shown, told), subject(shown, scores)), out)))  # fmt: skip
     return tuple(task for task in (packing, reporting) if task is not None)
 
 
@@ -66,58 +91,69 @@ def as_shown(shown: OnScreen, look: Look | None) -> tuple[JobResult, dict[str, A
     return as_looked(shown.result, look), told_looked(shown.told, look)
 
 
-def origin_of(shown: OnScreen) -> Origin:
-    """Where the case comes from, for the derivative."""
-    settings, first = loaders.settings(), next(iter(shown.told.get("Inputs", {})), "")
-    file = shown.fetched.files.get(first) or shown.fetched.files.get("dwi")
-    released = shown.source != "sample" and is_isles24(shown.source, None if file is None else file.path)
-    return Origin(shown.source, "ncct" if released else "orig", str(settings.hf_endpoint))
+def origin(shown: OnScreen) -> Origin:
+    """Where the case comes from."""
+    files = {name: file.path for name, file in shown.fetched.files.items()}
+    return origin_of(shown.source, files, str(loaders.settings().hf_endpoint))
+
+
+def with_parts(shown: OnScreen, told: dict[str, Any]) -> dict[str, Any]:
+    """The sidecar, with the members of a consensus as far as their results are kept."""
+    kept = loaders.results().of_case(shown.source, shown.case.case_id) if shown.result.engine == "consensus" else ()
+    others = []
+    for one in kept:
+        with suppress(BadInput):
+            others.append(read_sidecar(one.result))
+    return with_members(told, others)
 
 
 def subject(shown: OnScreen, scores: Values | None) -> Subject:
     """What a report shows beside the result."""
     images = {n: f.path for n, f in shown.fetched.files.items() if n in MODALITIES and not MODALITIES[n].is_mask}
-    truth = shown.truth
-    words = {session_label(shown.source, name, path) for name, path in images.items()}
-    known = all(is_isles24(shown.source, path) for path in images.values())
-    unscored = truth is not None and scores is None
-    return Subject(
-        images=images,
-        source=origin_of(shown).title,
-        truth=None if truth is None or scores is None else truth.path,
+    unscored = shown.truth is not None and scores is None
+    return replace(
+        subject_of_report(origin(shown), images, time.strftime(MADE, time.gmtime())),
+        truth=None if shown.truth is None or scores is None else shown.truth.path,
         scores=scores,
-        session="" if known else "; ".join(sorted(words)),
-        made=time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime()),
         extra=("The scores had not been measured when this report was made.",) if unscored else (),
     )
 
 
-def _prepared(label: str, kind: str, shown: OnScreen, mask: Path, name: str, mime: str, make: Make) -> Task | None:
-    """A button that has the file made, then one that saves it; returns the task while it makes it."""
-    tasks, key = loaders.look_tasks(), ("file", str(shown.result.mask), kind, str(mask))
-    task = tasks.get(key) if key in _asked() else None
-    busy = task is not None and not task.over  # asked once: it may end meanwhile
-    if task is not None and not busy and task.state == "done" and task.result.is_file():
-        st.download_button(f"Save {label}", _bytes_of(task.result), file_name=name, mime=mime, key=f"save-{kind}",
-                           icon=":material/download:", on_click="ignore", type="primary")  # fmt: skip
-        return None
+def _prepared(shown: OnScreen, piece: Piece) -> Task | None:
+    """A button that has the file made, then one that saves it; returns the task while it makes it.
+
+    What was asked for stays asked for: a run of the page that was lost, or scores that came meanwhile, lose no press.
+    """
+    wish = (str(shown.result.sidecar), shown.stamp, piece.kind, piece.at)
+    key = ("file", *wish, piece.state)
+    tasks, wanted = loaders.look_tasks(), wish in _asked()
+    digest = hashlib.sha256(repr(key[2:]).encode()).hexdigest()[:16]
+    out = shown.views / f"{piece.kind}-{digest}{Path(piece.name).suffix}"
+
+    def work(report: Report, cancelled: Cancelled) -> Path:
+        report(Progress(f"Making the {piece.label}", 0, None))
+        piece.make(out)
+        thin(shown.views, out)
+        return out
 
     def begin() -> None:
-        def work(report: Report, cancelled: Cancelled) -> Path:
-            report(Progress(f"Making the {label}", 0, None))
-            out = shown.views / f"{kind}-{hashlib.sha256(mask.name.encode()).hexdigest()[:16]}{Path(name).suffix}"
-            make(out)
-            thin(shown.views, out)
-            return out
-
-        if key not in _asked():
-            _asked().append(key)
+        _ask(wish)
         retry(tasks, key)
-        tasks.start(key, f"Making the {label}", work, watcher())
+        tasks.start(key, f"Making the {piece.label}", work, watcher())
 
+    task = tasks.get(key) if wanted else None
+    if wanted and not out.is_file() and (task is None or task.state == "done"):
+        begin()
+        task = tasks.get(key)
+    busy = task is not None and not task.over
+    if wanted and not busy and out.is_file():
+        st.download_button(f"Save {piece.label}", _bytes_of(out), file_name=piece.name, mime=piece.mime,
+                           key=f"save-{piece.kind}", icon=":material/download:", on_click="ignore",
+                           type="primary")  # fmt: skip
+        return None
     icon = ":material/hourglass:" if busy else ":material/description:"
-    st.button(label, key=f"make-{kind}", on_click=begin, disabled=busy, icon=icon,
-              help=f"Makes the {label} of what is shown, then offers it")  # fmt: skip
+    st.button(piece.label, key=f"make-{piece.kind}", on_click=begin, disabled=busy, icon=icon,
+              help=f"Makes the {piece.label} of what is shown, then offers it")  # fmt: skip
     if task is not None and not busy and task.error is not None:
         st.error(f"**{messages.sentence(task.error)}.** {messages.capital(task.error.hint)}.")
     return task if busy else None
@@ -131,9 +167,17 @@ def thin(folder: Path, newest: Path, most: int = MOST_FILES) -> None:
             path.unlink(missing_ok=True)
 
 
-def _asked() -> list[Any]:
-    found: list[Any] = st.session_state.setdefault(_ASKED, [])
+def _asked() -> list[Hashable]:
+    found: list[Hashable] = st.session_state.setdefault(_ASKED, [])
     return found
+
+
+def _ask(wish: Hashable) -> None:
+    """Remember it among the last ones."""
+    asked = _asked()
+    if wish not in asked:
+        asked.append(wish)
+        del asked[:-MOST_FILES]
 
 
 def _bytes_of(path: Path) -> Callable[[], bytes]:

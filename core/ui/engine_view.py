@@ -17,6 +17,8 @@ from core.segmentation.models import ModelFolder
 from core.ui import loaders, messages, model_view
 from core.ui.model_view import plain
 
+BADGE_WIDTH = 132
+
 
 @dataclass(frozen=True)
 class Chosen:
@@ -41,7 +43,7 @@ class Chosen:
 def choose(row: DeltaGenerator, case: CaseRef) -> Chosen | None:
     """The engine, its model and parameters; None while there is no model, with what to do told below the row."""
     with row:
-        name = st.selectbox("Engine", list(ENGINES), key="engine", label_visibility="collapsed", width=140,
+        name = st.selectbox("Engine", list(ENGINES), key="engine", label_visibility="collapsed", width=130,
                             persist_state="session")  # fmt: skip
     model = model_view.pick(row) if name == "network" else None
     if name == "network" and model is None:
@@ -50,16 +52,23 @@ def choose(row: DeltaGenerator, case: CaseRef) -> Chosen | None:
     engine = loaders.engine(name, folder)
     info = engine.info
     with row:
-        st.markdown(f":orange-badge[{plain(info.label)}]", help=plain(info.validated))
-        with st.popover("Parameters", icon=":material/tune:", key="parameters"):
+        with st.container(key="engine-badge", width=BADGE_WIDTH):
+            st.markdown(f":orange-badge[{standing(info)}]", help=f"{plain(info.label)}. {plain(info.validated)}")
+        with st.popover("Parameters", icon=":material/tune:", key="parameters", width=136):
             parameters = _parameters(info, "" if model is None else info.version)
-        with st.popover("About", icon=":material/warning:", key="engine-about", help="Known failures, licence, task"):
+        with st.popover("About", icon=":material/warning:", key="engine-about", width=104,
+                        help="Known failures, licence, task"):  # fmt: skip
             st.markdown(about(info))
     missing = loaders.engine_missing(name, folder)()
     if missing is not None:
         sentence = missing.sentence.rstrip(".")
         st.warning(f"**{sentence}.** {messages.capital(missing.hint)}.", icon=":material/block:")
     return Chosen(name, info, info.settle(parameters), model, missing, case.case_id)
+
+
+def standing(info: EngineInfo) -> str:
+    """What the row says of an engine in two words; the whole is its hover and About."""
+    return "not validated" if info.validated.lower().startswith("not validated") else "validated elsewhere"
 
 
 def about(info: EngineInfo) -> str:

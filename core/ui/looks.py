@@ -7,6 +7,7 @@ the same. Draws nothing; what is not ready is None, what failed is raised.
 from __future__ import annotations
 
 import functools
+import time
 from collections.abc import Hashable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +16,7 @@ from typing import Any
 import streamlit as st
 
 from core.case import TRUTH, CaseRef
-from core.errors import BadInput, GridMismatch, OverBudget
+from core.errors import BadInput, GridMismatch, JobCancelled, OverBudget
 from core.segmentation.results import JobResult
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Report
 from core.ui import loaders
@@ -27,6 +28,7 @@ from core.workflows.looking import Look, look_at, reading_step
 from core.workflows.reading import Reading
 from core.workflows.reading_files import open_reading
 
+SETTLE_S = 1.0
 _SURFACE = "surface-task"
 
 
@@ -188,6 +190,8 @@ def surface_of(shown: OnScreen, mask: Path) -> Task | None:
     overlap = shown.views / f"scored-{truth.sha256[:8]}-{mask.name.removesuffix('.nii.gz')[-32:]}.nii.gz"
 
     def work(report: Report, cancelled: Cancelled) -> dict[str, float | int | None]:
+        if mask != shown.result.mask:
+            _settle(cancelled)
         try:
             found = segment_case.score(
                 loaders.settings(), mask, truth.path, overlap, cancelled,
@@ -198,6 +202,19 @@ def surface_of(shown: OnScreen, mask: Path) -> Task | None:
         return asdict(found.score)
 
     return tasks.start(key, "Comparing with the truth", work, me)
+
+
+def _settle(cancelled: Cancelled) -> None:
+    """Wait until the mask has been on screen for a moment: while a slider moves, no process is started for each step.
+
+    Raises:
+        JobCancelled: another mask is on screen.
+    """
+    until = time.monotonic() + SETTLE_S
+    while time.monotonic() < until:
+        if cancelled():
+            raise JobCancelled("scoring was stopped", hint="run it again when you like")
+        time.sleep(0.05)
 
 
 def surface_key(mask: Path, truth: LocalFile) -> Hashable:

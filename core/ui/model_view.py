@@ -24,12 +24,13 @@ from core.workflows.bring_model import Bring, title
 
 _NAMED, _CHOSEN, _WANTED, _FOLDER = "models-named", "model-chosen", "models-wanted", "model-folder"
 MOST_NAMED = 8
+WIDTH = 168  # of the button, whatever the model is called
 
 
 def pick(row: DeltaGenerator) -> ModelFolder | None:
     """The chosen model, here and opened; None while it is not, with what to do told below the row."""
     known = [*offered(loaders.settings()), *st.session_state.get(_NAMED, [])]
-    with row, st.popover(_label(known), icon=":material/deployed_code:", key="models"):
+    with row, st.popover(_label(known), icon=":material/deployed_code:", key="models", width=WIDTH):
         _choices(known)
     spec = st.session_state.get(_CHOSEN)
     if spec is None or spec not in known:

@@ -75,12 +75,14 @@ def draw_picture(
     layers: Sequence[Layer] = (),
     height: int = HEIGHT,
     focus: tuple[float, float, float] | None = None,
+    outlines: bool = False,
 ) -> Command | None:
     """Draw images and overlays; returns a command from the keyboard, if one was given since the last run."""
     all_layers = list(layers)
     if truth is not None and truth in fetched.files:
         all_layers.append(truth_layer(fetched.files[truth].path, source.spec))
-    return draw_panels(source, case, [Shown(n, fetched.files[n].path) for n in images], all_layers, height, focus)
+    panels = [Shown(n, fetched.files[n].path) for n in images]
+    return draw_panels(source, case, panels, all_layers, height, focus, outlines)
 
 
 def draw_panels(
@@ -90,6 +92,7 @@ def draw_panels(
     layers: Sequence[Layer] = (),
     height: int = HEIGHT,
     focus: tuple[float, float, float] | None = None,
+    outlines: bool = False,
 ) -> Command | None:
     """As `draw_picture`, for one or two images with layers of their own; the same image may stand beside itself."""
     if st.session_state.pop("no-webgl2", False):
@@ -107,6 +110,7 @@ def draw_panels(
         overlays=tuple(_overlay(layer) for layer in layers),
         synthetic=source.synthetic or any(read_header(s.path).description.startswith("synthetic") for s in shown),
         focus=focus,
+        outlines=outlines,
     )
     seen = show(view, key="viewer", height=height, volumes=loaders.volumes())
     _static_toggle()

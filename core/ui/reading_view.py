@@ -7,7 +7,7 @@ one. Measures nothing (core.workflows.looking) and saves nothing (downloads.py).
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 
 import streamlit as st
@@ -29,21 +29,25 @@ WIDTHS = (77, 23)
 HEIGHT = 690
 POLL_S = 0.5
 LEAST_ML = 0.0
+BOTH = "Both"
 Place = tuple[float, float, float]
 
 
 @st.fragment
-def draw(source: Source, shown: OnScreen, images: Sequence[str]) -> None:
-    """The picture with the result over it, and what is known of the result beside it."""
+def draw(source: Source, shown: OnScreen, images: Sequence[str], head: Callable[[], None] | None = None) -> None:
+    """The picture with the result over it, and what is known of the result beside it; `head` says whose it is."""
     left, right = st.columns(WIDTHS, gap="small")
     provenance_view.style()
     with right, st.container(key="reading"):
-        layers, focus = _beside(shown)
+        if head is not None:
+            head()
+        (way, layers), focus = _beside(shown)
+    both = way == BOTH  # neither is to hide the other
     with left:
-        draw_picture(source, shown.case, images, shown.fetched, layers=layers, height=HEIGHT, focus=focus)
+        draw_picture(source, shown.case, images, shown.fetched, None, layers, HEIGHT, focus, outlines=both)
 
 
-def _beside(shown: OnScreen) -> tuple[list[Layer], Place | None]:
+def _beside(shown: OnScreen) -> tuple[tuple[str, list[Layer]], Place | None]:
     """Everything right of the picture; returns what to draw over the images, and where to look."""
     numbers = st.container(key="reading-numbers")
     reading = _open(shown)
@@ -166,14 +170,14 @@ def _numbers(shown: OnScreen, seen: Look | JobResult, scores: Values | None, wai
     st.caption(f"The truth {grid}." if grid else "This case has no ground truth, so there is no score.")
 
 
-def _layers(shown: OnScreen, seen: Look | JobResult, look: Look | None) -> list[Layer]:
-    """What is drawn over the images, as was chosen."""
+def _layers(shown: OnScreen, seen: Look | JobResult, look: Look | None) -> tuple[str, list[Layer]]:
+    """What is drawn over the images, as was chosen, with its name."""
     result, truth = shown.result, shown.truth
     prediction = Layer(seen.mask, "prediction", f"prediction ({result.engine})", "prediction")
     ways = {"Prediction": [prediction]}
     if truth is not None:
         true = truth_layer(truth.path, shown.source)
-        ways |= {"Truth": [true], "Both": [true, prediction]}
+        ways |= {"Truth": [true], BOTH: [true, prediction]}
         overlap = None if look is None else look.overlap
         agreement = [Layer(overlap, "overlap", "agreement", "prediction", "labels3")] if overlap else [true, prediction]
         ways = {"Agreement": agreement, **ways}
@@ -183,5 +187,6 @@ def _layers(shown: OnScreen, seen: Look | JobResult, look: Look | None) -> list[
         ways["Disagreement"] = [Layer(result.disagreement, "disagreement", "disagreement", "prediction", "heat")]
     names = list(ways)
     key = f"overlay-{''.join(name[:2] for name in names)}"
-    way = st.selectbox("Overlay", names, key=key, persist_state="session", width=112)
-    return ways[way or names[0]]
+    way = st.selectbox("Overlay", names, key=key, persist_state="session", width=168)
+    way = way or names[0]
+    return way, ways[way]

@@ -1,14 +1,14 @@
 """Results of a case: a button in the Segment page's row; behind it the kept ones, to show, compare, join or delete.
 
-What is on screen is held, so that nobody removes it. Words and offers are decided in results_words.py; joins go through
-the desk; compares nothing (compare_view.py).
+Each has a checkbox, which keyboards and screen readers reach. What is on screen is held, so that nobody removes it.
+Words and offers are decided in results_words.py; joins go through the desk; compares nothing (compare_view.py).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
@@ -23,19 +23,10 @@ from core.ui.visitors import owner
 from core.ui.waiting import watcher
 from core.workflows.asking import ask_consensus, images_of
 
-_ROUND, _CONFIRM, _SAID, _TROUBLE = "results-round", "results-confirm", "results-said", "results-trouble"
-_HELP = {
-    "engine": "engine and version",
-    "different from the defaults": "the model, and parameters that differ from the engine's defaults",
-    "ml": "segmented volume: voxels of the mask times the volume of one voxel, ml",
-    "core ml": "voxels of the mask with ADC below the core threshold, ml; empty where the engine cannot tell",
-    "lesions": "26-connected parts of the mask",
-    "made": "when it was made",
-    "MB": "of all its files, 10⁶ bytes",
-    "": "● on screen",
-}
-_WIDTHS = {"": 28, "engine": 130, "different from the defaults": 190, "lesions": 62, "made": 110}
-_NUMBERS = {"ml": 66, "core ml": 70, "MB": 58}
+_ROUND, _FOLDS = "results-round", "results-folds"
+_CONFIRM, _SAID, _TROUBLE = "results-confirm", "results-said", "results-trouble"
+WIDTH, HEIGHT = 650, 290  # of the list; it stays as wide whatever it says
+MOST = 8  # more of them scroll
 
 
 def picked(source: Source, case: CaseRef) -> results_words.Picked:
@@ -64,6 +55,20 @@ def chosen(source: Source, case: CaseRef) -> KeptResult | None:
     return found.result
 
 
+def check_images(source: Source, case: CaseRef, fetched: Fetched) -> None:
+    """That what the address names was made from the images that are shown; draws the page anew without it if not."""
+    before = picked(source, case)
+    found = results_words.without_others(before, _digests(fetched))
+    if found != before:
+        st.session_state[_TROUBLE] = case.case_id, found.trouble
+        state.go(against=None) if found.result is not None else leave()
+        st.rerun()
+
+
+def _digests(fetched: Fetched | None) -> dict[str, str]:
+    return {} if fetched is None else {name: file.sha256 for name, file in fetched.files.items()}
+
+
 def _forget() -> None:
     st.session_state[_TROUBLE] = None
 
@@ -89,63 +94,72 @@ def draw(source: Source, case: CaseRef, fetched: Fetched | None = None) -> None:
     Args:
         fetched: images that are here: with the truth, comparing with it is offered; the ADC goes into a consensus.
     """
+    st.fragment(_popover)(source, case, fetched)
+
+
+def _popover(source: Source, case: CaseRef, fetched: Fetched | None) -> None:
+    """A part of its own: ticking draws nothing else anew. Another key folds it."""
     kept = loaders.results().of_case(source.spec, case.case_id)
     told = "What was segmented on this case: show it again, compare, join, delete"
-    label = f"Results ({len(kept)})"
+    key = f"results-{st.session_state.get(_FOLDS, 0)}"
     with (
-        st.popover(label, icon=":material/layers:", key="results", help=told, width=150),
-        st.container(key="results-list"),
+        st.popover(f"Results ({len(kept)})", icon=":material/layers:", key=key, help=told, width=150),
+        st.container(key="results-list", width=WIDTH),
     ):
-        if not kept:
+        if kept:
+            _actions(source, case, _ticked(kept, _digests(fetched)), fetched)
+        else:
             st.caption("Nothing is kept for this case yet. Choose an engine and press Run; its result is listed here.")
-            return
-        ticked = _table(kept)
-        _actions(source, case, ticked, fetched)
-        said = st.session_state.pop(_SAID, None)
-        if said is not None:
+        told_of, said = st.session_state.get(_SAID, ("", ""))
+        if told_of == case.case_id:
             st.caption(said)
 
 
-def _table(kept: Sequence[KeptResult]) -> list[KeptResult]:
-    """The table; returns the ticked ones in its order."""
-    rows = results_words.rows(kept, state.current().result)
-    if all(row["core ml"] is None for row in rows):
-        rows = [{name: value for name, value in row.items() if name != "core ml"} for row in rows]
-    columns: dict[str, Any] = {n: st.column_config.Column(help=_HELP[n], width=w) for n, w in _WIDTHS.items()}
-    columns |= {n: st.column_config.NumberColumn(format="%.2f", help=_HELP[n], width=w) for n, w in _NUMBERS.items()}
-    columns["made"] = st.column_config.DatetimeColumn(format="distance", help=_HELP["made"], width=_WIDTHS["made"])
-    event = st.dataframe(
-        rows,
-        key=f"results-table-{kept[0].case_id}-{st.session_state.get(_ROUND, 0)}",
-        hide_index=True,
-        height=min(290, 38 + 35 * len(rows)),
-        width=775,
-        on_select="rerun",
-        selection_mode="multi-row",
-        column_config=columns,
-    )
-    return [kept[row] for row in event.selection.rows if row < len(kept)]
+def _ticked(kept: Sequence[KeptResult], digests: Mapping[str, str]) -> list[KeptResult]:
+    """The list, newest first; returns the ticked ones in its order."""
+    place, turn, found = state.current(), st.session_state.get(_ROUND, 0), []
+    zone, core = _zone(st.context.timezone), any(one.result.core_volume_ml is not None for one in kept)
+    with st.container(key="results-rows", height=HEIGHT if len(kept) > MOST else "content", gap=None):
+        for one in kept:
+            with st.container(horizontal=True, vertical_alignment="center", gap="small"):
+                shown, other = one.key in (place.result, place.against), not one.is_of(digests)
+                name = results_words.label(one, shown, other)
+                if st.checkbox(name, key=f"tick-{turn}-{one.key}", width="stretch", on_change=_hush):
+                    found.append(one)
+                st.html(results_words.figures_html(one, core, zone), width="content")
+    return found
+
+
+def _zone(name: str | None) -> ZoneInfo | None:
+    """The visitor's clock, as the browser names it; None for one that this machine does not know."""
+    try:
+        return None if name is None else ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        return None
 
 
 def _actions(source: Source, case: CaseRef, ticked: Sequence[KeptResult], fetched: Fetched | None) -> None:
     """What may be done with the ticked ones; nothing moves when one is ticked."""
     truth = fetched is None or TRUTH in fetched.files
-    may = results_words.offer(ticked, truth)
+    may = results_words.offer(ticked, truth, _digests(fetched))
     first, second = [*(kept.key for kept in ticked), "", ""][:2]
-    with st.container(horizontal=True, vertical_alignment="center", key="results-actions"):
-        st.button("Show", key="results-show", disabled=not may.show, icon=":material/visibility:",
-                  on_click=_show, args=(first, None), help="Tick one: it takes the picture")  # fmt: skip
-        st.button("Against the truth", key="results-truth", disabled=not may.truth, icon=":material/compare:",
-                  on_click=_show, args=(first, state.BY_TRUTH), help="Tick one: beside the truth")  # fmt: skip
-        st.button("Compare", key="results-compare", disabled=not may.compare, icon=":material/compare:",
-                  on_click=_show, args=(first, second), help="Tick two: side by side, one crosshair")  # fmt: skip
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="results-actions"):
+        if st.button("Show", key="results-show", disabled=not may.show,
+                     help="Tick one: it takes the picture"):  # fmt: skip
+            _show(first, None)
+        if st.button("Against the truth", key="results-truth", disabled=not may.truth,
+                     help="Tick one: beside the truth"):  # fmt: skip
+            _show(first, state.BY_TRUTH)
+        if st.button("Compare", key="results-compare", disabled=not may.compare,
+                     help="Tick two: side by side, one crosshair"):  # fmt: skip
+            _show(first, second)
         rules = results_words.rules_for(ticked) if may.join else ("majority",)
         told = "At least half of the masks, or the mean of the probabilities"
         rule = st.selectbox("Rule", rules, key=f"results-rule-{len(rules)}", label_visibility="collapsed", width=108,
                             disabled=not may.join, help=told)  # fmt: skip
-        st.button("Join", key="results-join", disabled=not may.join, icon=":material/join:",
-                  on_click=_join, args=(source, ticked, rule, fetched),
-                  help="Tick two to six: one result of them all, with their disagreement as a map")  # fmt: skip
+        if st.button("Join", key="results-join", disabled=not may.join,
+                     help="Tick two to six: one result of them all, with their disagreement as a map"):  # fmt: skip
+            _join(source, ticked, rule, fetched)
         st.button("Delete", key="results-delete", disabled=not may.delete, icon=":material/delete:",
                   on_click=_ask, args=(tuple(kept.key for kept in ticked),), help="Tick what is to go")  # fmt: skip
     if may.why_not:
@@ -160,28 +174,41 @@ def _confirm(ticked: Sequence[KeptResult]) -> None:
         count, mb = len(asked), sum(kept.bytes for kept in asked) / 1e6
         st.warning(f"Delete {count} result{'s' if count > 1 else ''} ({mb:.2f} MB)? It takes a new run to get it back.")
         with st.container(horizontal=True):
-            st.button("Delete it" if count == 1 else "Delete them", key="results-delete-yes", type="primary",
-                      on_click=_delete, args=([kept.key for kept in asked],))  # fmt: skip
+            if st.button("Delete it" if count == 1 else "Delete them", key="results-delete-yes", type="primary"):
+                _delete([kept.key for kept in asked], asked[0].case_id or "")
             st.button("Keep", key="results-delete-no", on_click=_ask, args=((),))
 
 
 def _show(key: str, other: str | None) -> None:
-    """Put a result on the screen, alone or against another one; the ticks go."""
+    """Put a result on the screen, alone or against another one; the list folds and the ticks go."""
     state.go(result=key, against=other)
     _forget()
+    _hush()
+    st.session_state[_FOLDS] = st.session_state.get(_FOLDS, 0) + 1
     _next_round()
+    st.rerun()
 
 
 def _next_round() -> None:
+    """No tick is left."""
     st.session_state[_ROUND] = st.session_state.get(_ROUND, 0) + 1
     st.session_state[_CONFIRM] = ()
+
+
+def _say(case_id: str | None, sentence: str) -> None:
+    """What came of it stands below the list until the next tick, however often the page is drawn."""
+    st.session_state[_SAID] = case_id, sentence
+
+
+def _hush() -> None:
+    _say(None, "")
 
 
 def _ask(keys: tuple[str, ...]) -> None:
     st.session_state[_CONFIRM] = keys
 
 
-def _delete(keys: Sequence[str]) -> None:
+def _delete(keys: Sequence[str], case_id: str) -> None:
     """Delete them; what this session itself shows leaves its screen first."""
     place, results = state.current(), loaders.results()
     shown = {place.result, place.against} & set(keys)
@@ -197,25 +224,27 @@ def _delete(keys: Sequence[str]) -> None:
         except ResultInUse as error:
             stayed = f" {messages.sentence(error)}: it stays; {error.hint}."
     _next_round()
-    st.session_state[_SAID] = f"Deleted {freed / 1e6:.2f} MB.{stayed}"
+    _say(case_id, f"Deleted {freed / 1e6:.2f} MB.{stayed}")
+    st.rerun()
 
 
 def _join(source: Source, ticked: Sequence[KeptResult], rule: str, fetched: Fetched | None) -> None:
     """Hand the consensus in at the desk; it is a job like any other, and lists here when it is done."""
+    adc = None if fetched is None else fetched.files.get("adc")
     try:
-        results = {kept.key: kept.result for kept in ticked}
-        files = _verified(ticked)
-        adc = None if fetched is None else fetched.files.get("adc")
-        ask = ask_consensus(results, rule, files, source.spec, adc)
-        done = loaders.results().find(ask.folder(loaders.results()))
-        if done is not None:
-            _show(ask.folder(loaders.results()).name, None)
-            return
-        loaders.desk().submit(ask, owner())
-        st.session_state[_SAID] = f"The consensus of {len(ticked)} results is in the queue; see Jobs."
-        _next_round()
+        ask = ask_consensus({kept.key: kept.result for kept in ticked}, rule, _verified(ticked), source.spec, adc)
+        folder = ask.folder(loaders.results())
+        done = loaders.results().find(folder) is not None
+        if not done:
+            loaders.desk().submit(ask, owner())
     except StrokescopeError as error:
-        st.session_state[_SAID] = f"{messages.sentence(error)}. {messages.capital(error.hint)}."
+        _say(ticked[0].case_id, f"{messages.sentence(error)}. {messages.capital(error.hint)}.")
+        return
+    if done:
+        _show(folder.name, None)
+    _say(ticked[0].case_id, f"The consensus of {len(ticked)} results is in the queue; see Jobs.")
+    _next_round()
+    st.rerun()
 
 
 def _verified(ticked: Sequence[KeptResult]) -> dict[Path, LocalFile]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import html
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any, Literal
+from datetime import UTC, datetime, tzinfo
+from typing import Literal
 
 from core.segmentation.consensus import MOST as MOST_MEMBERS
 from core.segmentation.kept_record import KeptResult
@@ -13,8 +15,11 @@ from core.ui.state import BY_TRUTH, Place
 
 GONE = "The result that the address names is not kept on this machine any more. Run it again, or choose another one."
 NONE = "The address names no result that could be one. Choose one from the list, or run the engine."
+OTHER = "made from other images"
+OTHERS = "The result that the address names was made from other images than the case has now. It is not shown here."
 ELSEWHERE = "The result that the address names belongs to another case. It is not shown here."
 Against = KeptResult | Literal["truth"]
+_MARKS = re.compile(r"([\\`*_{}\[\]()#+!|<>~:$])")
 
 
 @dataclass(frozen=True)
@@ -50,21 +55,50 @@ def _one(key: str, found: dict[str, KeptResult | None], source: str, case_id: st
     return (kept, "") if kept.belongs_to(source, case_id) else (None, ELSEWHERE)
 
 
-def rows(results: Sequence[KeptResult], shown: str | None) -> list[dict[str, Any]]:
-    """One row per result, newest first. `shown`: key of the one on screen."""
-    return [
-        {
-            "": "●" if kept.key == shown else "",
-            "engine": kept.title,
-            "different from the defaults": kept.changes or "–",
-            "ml": kept.result.volume_ml,
-            "core ml": kept.result.core_volume_ml,
-            "lesions": kept.result.lesion_count,
-            "made": datetime.fromtimestamp(kept.made, UTC),
-            "MB": kept.bytes / 1e6,
-        }
-        for kept in results
-    ]
+def label(kept: KeptResult, shown: bool = False, other: bool = False) -> str:
+    """What a result is called in the list, as Markdown: engine, version, what was set, and whether it is on screen.
+
+    Args:
+        other: it was made from other images than the case has now.
+    """
+    name = _MARKS.sub(r"\\\1", f"{kept.title} · {kept.changes or 'defaults'}")
+    if other:
+        return f"{name} · **{OTHER}**"
+    return f"{name} · **on screen**" if shown else name
+
+
+def without_others(found: Picked, digests: Mapping[str, str]) -> Picked:
+    """What may be shown over these images (name -> sha256); the rest is told."""
+    if found.result is not None and not found.result.is_of(digests):
+        return Picked(trouble=OTHERS)
+    if isinstance(found.against, KeptResult) and not found.against.is_of(digests):
+        return Picked(found.result, trouble=OTHERS)
+    return found
+
+
+def figures_html(kept: KeptResult, core: bool, zone: tzinfo | None = None) -> str:
+    """A result's figures in columns of fixed width, each with its definition.
+
+    Args:
+        core: with a column for the core; of use where one of the list has it.
+        zone: of the visitor's clock; None for UTC.
+    """
+    result, made = kept.result, datetime.fromtimestamp(kept.made, UTC)
+    here, plural = made.astimezone(zone or UTC), "" if result.lesion_count == 1 else "s"
+    of_core = "" if result.core_volume_ml is None else f"core {result.core_volume_ml:.2f} ml"
+    why_core = "Voxels of the mask with ADC below the core threshold; nothing where the engine cannot tell"
+    cells = (
+        (5.0, f"{result.volume_ml:.2f} ml", "Segmented volume: voxels of the mask times the volume of one voxel"),
+        *([(6.6, of_core, why_core)] if core else []),
+        (4.4, f"{result.lesion_count} lesion{plural}", "26-connected parts of the mask"),
+        (5.6, f"{here.day} {here:%b %H:%M}", f"Made {made:%Y-%m-%d %H:%M} UTC"),
+        (4.4, f"{kept.bytes / 1e6:.2f} MB", "Of all its files, 10⁶ bytes"),
+    )
+    spans = (
+        f'<span style="width:{width}rem" title="{html.escape(why)}">{html.escape(text)}</span>'
+        for width, text, why in cells
+    )
+    return f'<div class="scope-kept">{"".join(spans)}</div>'
 
 
 @dataclass(frozen=True)
@@ -79,9 +113,15 @@ class Offer:
     why_not: str = ""
 
 
-def offer(ticked: Sequence[KeptResult], has_truth: bool) -> Offer:
-    """Decide what to offer."""
+def offer(ticked: Sequence[KeptResult], has_truth: bool, digests: Mapping[str, str] | None = None) -> Offer:
+    """Decide what to offer.
+
+    Args:
+        digests: of the case's images as they are now, name -> sha256; None where nobody knows them yet.
+    """
     count = len(ticked)
+    if any(not kept.is_of(digests or {}) for kept in ticked):
+        return Offer(False, False, False, False, True, f"What was {OTHER} can only be deleted.")
     bare = [kept for kept in ticked if kept.result.engine == "consensus"]
     joinable = 2 <= count <= MOST_MEMBERS and not bare
     why_not = ""

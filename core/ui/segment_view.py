@@ -5,6 +5,8 @@ The picture keeps its place before, during and after a job. Puts parts together;
 
 from __future__ import annotations
 
+import functools
+import html
 from collections.abc import Container, Sequence
 from typing import Any
 
@@ -40,7 +42,7 @@ from core.workflows.explore_case import cost_bytes, costs_network
 from core.workflows.export import read_sidecar
 
 USUAL = ("dwi", "adc")  # what is shown while no engine says what it needs
-RESULTS_WIDTH = 150
+RESULTS_WIDTH = 148
 _ASKED_WITH = "shown-with"
 
 
@@ -51,18 +53,20 @@ def draw(source: Source, case: CaseRef, ids: Sequence[str], row: DeltaGenerator)
         keys.listen(step_by)
     if not safety.may_open(source, case.case_id):
         return
-    engine = engine_view.choose(row, case)
+    with st.container(key="told-place"), st.container(key="engine-told"):
+        engine = engine_view.choose(row, case)
+        kept = results_view.chosen(source, case)
     with row:
         results_place = st.container(width=RESULTS_WIDTH)
         jobs_view.draw(source)
-        if st.button("Case", icon=":material/arrow_back:", key="to-case", help="Back to the case"):
+        if st.button("Case", icon=":material/arrow_back:", key="to-case", width=88, help="Back to the case"):
             nav.open_page("cases")
-    kept = results_view.chosen(source, case)
     fetched = _images(source, case, engine, kept)
     with results_place:
         results_view.draw(source, case, fetched)
     if fetched is None:
         return
+    results_view.check_images(source, case, fetched)
     question = _question(source, case, engine, fetched)
     kept = _shown(source, case, question, kept)
     if kept is None:
@@ -79,25 +83,32 @@ def _answered(
     source: Source, case: CaseRef, engine: Chosen | None, fetched: Fetched, question: Question | None, kept: KeptResult
 ) -> None:
     """The result over its images."""
-    if question is None or question.folder.name != kept.key:
-        _say_which(kept, question)
     try:
         seen = looks.on_screen(source.spec, case, fetched, kept.result, kept.label)
     except StrokescopeError as error:
         messages.failure(error, "result", results_view.leave)
         _unanswered(source, case, engine, fetched, None)
         return
-    reading_view.draw(source, seen, _two(_inputs(seen.told), fetched))
+    asked = None if question is None else question.folder.name
+    reading_view.draw(source, seen, _two(_inputs(seen.told), fetched), functools.partial(_say_which, kept, asked))
 
 
-def _say_which(kept: KeptResult, question: Question | None) -> None:
-    """A kept result is on screen that the engine and parameters in the row do not ask for."""
-    with st.container(horizontal=True, vertical_alignment="center", key="shown-which"):
-        changes = f" · {kept.changes}" if kept.changes else ""
-        st.caption(f"On screen: the kept result of **{kept.title}**{changes}.", width="content")
-        if question is not None:
-            st.button("Show what is chosen above", key="shown-leave", on_click=results_view.leave, type="tertiary",
-                      help="The engine and parameters in the row: their result, or the way to it")  # fmt: skip
+def _say_which(kept: KeptResult, asked: str | None) -> None:
+    """Whose numbers follow, always there; and the way to those that the row asks for, where it asks for others.
+
+    Args:
+        asked: key of the result that the row asks for; None where it asks for none.
+    """
+    name, rest = html.escape(kept.title), html.escape(kept.changes or "defaults")
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="shown-which"):
+        said = html.escape(f"On screen: {kept.title}, {kept.changes or 'defaults'}. {kept.label}")
+        label = html.escape(kept.label)
+        st.html(f'<div class="scope-which" title="{said}"><b>{name}</b> · {rest}<span>{label}</span></div>')
+        if asked is not None and asked != kept.key:
+            told = "A kept result is on screen. Show that of the engine and parameters above, or the way to it"
+            if st.button("Close", key="shown-leave", icon=":material/close:", help=told):
+                results_view.leave()
+                st.rerun()
 
 
 def _shown(source: Source, case: CaseRef, question: Question | None, kept: KeptResult | None) -> KeptResult | None:
@@ -142,6 +153,10 @@ def _unanswered(
             layers = [] if truth is None else [truth_layer(truth.path, source.spec)]
             draw_picture(source, case, images, fetched, layers=layers, height=reading_view.HEIGHT)
         with right, st.container(key="reading"):
+            if engine is not None:
+                st.html(
+                    f'<div class="scope-which"><b>No result yet</b><span>{html.escape(engine.info.label)}</span></div>'
+                )
             if question is not None and engine is not None and engine.missing is None:
                 segment_jobs.ask(question)
             else:

@@ -102,6 +102,7 @@ class View:
         synthetic: puts the ribbon on the image.
         title: the case; while it stays the same the crosshair stays where it is.
         focus: (x, y, z) in RAS+ mm to move the crosshair to whenever it changes, or None: the largest lesion.
+        outlines: start with outlines alone, so that of two masks neither hides the other.
 
     Raises:
         ViewerError: there are no panels, or more than two.
@@ -112,6 +113,7 @@ class View:
     synthetic: bool = False
     title: str = ""
     focus: tuple[float, float, float] | None = None
+    outlines: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.panels) <= 2:
@@ -144,6 +146,7 @@ def to_data(view: View) -> dict[str, Any]:
         "title": view.title,
         "synthetic": view.synthetic,
         "focus": None if view.focus is None else list(view.focus),
+        "outlines": view.outlines,
         "panels": [
             {
                 "url": p.url,

@@ -20,6 +20,8 @@ from core.segmentation.consensus import consensus_job
 from core.segmentation.engine import Engine, EngineInfo, Needs, Value, load_engine
 from core.segmentation.job import Job
 from core.segmentation.kept import Results
+from core.segmentation.kept_record import agree
+from core.segmentation.kept_record import images_of as made_from
 from core.segmentation.models import ModelFolder
 from core.segmentation.results import JobResult
 from core.sources.protocol import LocalFile
@@ -39,6 +41,7 @@ class Ask:
         model: for an engine that is nothing without one.
         labels: as Job's.
         members: keys of the kept results that a consensus joins, in the order of its masks.
+        images: as Job's.
 
     Raises:
         BadParameter: no such engine; a parameter it does not take; a model where none is taken, or none where needed.
@@ -54,6 +57,7 @@ class Ask:
     model: ModelFolder | None = None
     labels: Mapping[str, str] = field(default_factory=dict)
     members: tuple[str, ...] = ()
+    images: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "parameters", self.info.settle(self.parameters))
@@ -114,9 +118,10 @@ class Ask:
         """The job for the worker."""
         paths = {name: file.path for name, file in self.inputs.items()}
         folder = None if self.model is None else self.model.folder
+        digests = {name: file.sha256 for name, file in self.inputs.items()}
         return Job(
             job_id or uuid.uuid4().hex, self.case_id, self.engine, paths, self.parameters, out_dir, self.source,
-            folder, self.labels,
+            folder, self.labels, digests, self.info.version, self.images,
         )  # fmt: skip
 
 
@@ -135,16 +140,23 @@ def ask_consensus(
         adc: of the same grid, for the lesions' mean ADC.
 
     Raises:
-        BadInput, BadParameter: as `consensus_job`.
+        BadInput: as `consensus_job`, or they were made from different images.
+        BadParameter: as `consensus_job`.
     """
     members = list(results.values())
+    told = [made_from(result.sidecar) for result in members]
+    if adc is not None:
+        told.append({"adc": adc.sha256})
+    if not agree(told):
+        raise BadInput("the results were made from different images", hint="choose results of the same images")
     job = consensus_job(members, rule, Path("unused"), "unused", source, None if adc is None else adc.path)
     known = {path.absolute(): file for path, file in files.items()}
     if adc is not None:
         known[adc.path.absolute()] = adc
     inputs = {name: known[path] for name, path in job.inputs.items()}
     parameters: Mapping[str, Value] = {"rule": rule}
-    return Ask(job.engine, inputs, parameters, job.case_id, source, None, job.labels, tuple(results))
+    return Ask(job.engine, inputs, parameters, job.case_id, source, None, job.labels, tuple(results),
+               {name: digest for images in told for name, digest in images.items()})  # fmt: skip
 
 
 def images_of(result: JobResult) -> Sequence[Path]:

@@ -12,9 +12,6 @@ from dataclasses import dataclass
 from core.hub.policy import Cancelled
 from core.resources.cost import Step, fetch_step
 from core.segmentation.engine import load_engine
-from core.segmentation.engines.network_config import load_config
-from core.segmentation.engines.network_nets import ONNX
-from core.segmentation.engines.network_weights import weights_path
 from core.segmentation.model_hub import at_once
 from core.segmentation.models import HUB, ModelFolder, ModelLook, find_model, look_model
 from core.settings import Settings
@@ -22,6 +19,7 @@ from core.sources.protocol import Progress, Report
 from core.workflows.guarded import Visit
 
 FETCHING, OPENING = "fetching the model", "opening the model"
+LOOK_MB = 100.0  # at most, whatever the weights are: they are looked through page by page
 
 
 @dataclass(frozen=True)
@@ -61,16 +59,10 @@ class Bring:
             report(Progress(name, here, of))
 
         found = self.find(spec, self.settings, report=told, cancelled=cancelled, admit=admit)
-        step = Step("decode", OPENING, onnx_bytes(found) / 1e6)
+        step = Step("decode", OPENING, LOOK_MB)
         with nullcontext() if visit is None else visit.enter(step, step.kind, cancelled):
             load_engine("network", found.folder)
         return found
-
-
-def onnx_bytes(model: ModelFolder) -> int:
-    """Bytes that are read into this process to look the model through: an ONNX file, of others only their heads."""
-    config = load_config(model.folder)
-    return weights_path(model.folder, config.weights).stat().st_size if config.network == ONNX else 0
 
 
 def title(spec: str) -> str:

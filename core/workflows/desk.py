@@ -204,6 +204,10 @@ class Desk:
     def tell(self, run: Run, said: str = "", **changes: object) -> None:
         """As job_run.Heard."""
         with self._lock:
+            if "key" in changes and self._runs.get(run.key) is run:  # who asks the same from now on joins it
+                del self._runs[run.key]
+                run.key = str(changes["key"]) if changes["key"] not in self._runs else f"{changes['key']} {run.number}"
+                self._runs[run.key] = run
             for job_id in run.jobs:
                 now = self.book.get(job_id)
                 first = now is not None and now.started is None and changes.get("state") == "running"
@@ -267,9 +271,7 @@ class Desk:
         took: dict[str, object] = {}
         if result is not None:
             took = {"seconds": result.seconds, "peak_rss_mb": result.peak_rss_mb, "fraction": 1.0, "phase": "Done"}
-        after = self.book.advance(
-            job_id, state=state, ended=self._clock(), note="", reason=reason, hint=hint, **took
-        )  # fmt: skip
+        after = self.book.advance(job_id, state=state, ended=self._clock(), note="", reason=reason, hint=hint, **took)
         if after is not None:
             self.book.say(job_id, reason or state)
 

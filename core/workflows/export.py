@@ -11,60 +11,25 @@ import json
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from core.case import MODALITIES
 from core.errors import BadInput, BadVolume
 from core.imaging.stream import beside, make_folder
 from core.segmentation.results import JobResult
+from core.workflows.members import members, sentence
+from core.workflows.origin import BESIDE, Origin
 
 BIDS_VERSION = "1.10.0"
-SOFTWARE = "0.3.0"  # version of this program, as in pyproject.toml
 NOTICE = "Research use only, not a medical device."
 STAMP = (1980, 1, 1, 0, 0, 0)  # the first moment that a zip can tell; the same for every file
 CHUNK = 1 << 20
-IGNORED = "# Nothing here needs to be left out: no CT, for which BIDS has no modality, is part of this dataset.\n"
-Space = Literal["orig", "ncct"]
+IGNORED = "# BIDS has no name for a map of how far several opinions lie apart.\n**/*_disagreement.*\n"
+LINKED = (
+    "Addresses that begin with `bids:source:` are paths inside the folder that the images came from; they are found "
+    "from here once this dataset lies in that folder as `derivatives/strokescope`."
+)
 Content = bytes | Path  # of one file in the zip
-
-
-@dataclass(frozen=True)
-class Origin:
-    """Where the case of a result comes from, and how its files are to be named.
-
-    Attributes:
-        source: canonical spec, e.g. "hub:owner/name@<commit>", "sample" or "local:…" (whose folder is never told).
-        space: "ncct" where the images were resampled to the acute CT, as ISLES'24 releases them; "orig" otherwise.
-        endpoint: address of the Hub.
-        software: version of this program.
-        paths: input -> its path inside the source dataset, where it has one.
-    """
-
-    source: str
-    space: Space = "orig"
-    endpoint: str = "https://huggingface.co"
-    software: str = SOFTWARE
-    paths: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def address(self) -> str | None:
-        """The dataset's page at its revision; None for a source that has none."""
-        if not self.source.startswith("hub:"):
-            return None
-        repo, _, revision = self.source.removeprefix("hub:").partition("@")
-        return f"{self.endpoint.rstrip('/')}/datasets/{repo}" + (f"/tree/{revision}" if revision else "")
-
-    @property
-    def revision(self) -> str | None:
-        """The commit, or None."""
-        return self.source.partition("@")[2] or None if self.source.startswith("hub:") else None
-
-    @property
-    def title(self) -> str:
-        """The source in words that name no folder of this machine."""
-        return "a folder of the user's own" if self.source.startswith("local:") else self.source
 
 
 def subject_of(case_id: str | None) -> str:
@@ -106,7 +71,8 @@ def dataset_files(result: JobResult, origin: Origin, told: Mapping[str, Any] | N
     gone = [path.name for path in result.files if not path.is_file()]
     if gone:
         raise BadInput(f"{len(gone)} files of this result are gone ({gone[0]})", hint="run the job again")
-    stem = f"{subject_of(result.case_id)}_{_session(told)}"
+    session = origin.session_of(told.get("Inputs", {}))
+    stem = "_".join([subject_of(result.case_id), *([session] if session else [])])
     folder = f"{stem.replace('_', '/')}/anat"
     files: dict[str, Content] = {
         "dataset_description.json": _text(description(result, told, origin)),
@@ -114,7 +80,8 @@ def dataset_files(result: JobResult, origin: Origin, told: Mapping[str, Any] | N
         ".bidsignore": IGNORED.encode(),
     }
     for path, desc, suffix in _images(result):
-        name = f"{folder}/{stem}_space-{origin.space}_label-L_desc-{desc}_{suffix}"
+        label = "" if suffix == "disagreement" else "label-L_"
+        name = f"{folder}/{stem}_space-{origin.space}_{label}desc-{desc}_{suffix}"
         files[f"{name}.nii.gz"] = path
         said = image_sidecar(told, origin, desc, suffix)
         files[f"{name}.json"] = _text({**provenance(result, told, origin), **said} if path == result.mask else said)
@@ -147,31 +114,41 @@ def description(result: JobResult, told: Mapping[str, Any], origin: Origin) -> d
         "GeneratedBy": [
             {"Name": "Strokescope", "Version": origin.software, "Description": NOTICE},
             {"Name": result.engine, "Version": result.engine_version, "Description": str(by.get("Label", ""))},
+            *({"Name": m["Name"], "Version": m["Version"], "Description": _part(m)} for m in members(told)),
         ],
-        "HowToAcknowledge": str(by.get("Citation", "")),
+        "HowToAcknowledge": "; ".join([str(by.get("Citation", "")), *(str(m["Citation"]) for m in members(told))]),
     }
     if origin.address:
         said["SourceDatasets"] = [{key: value for key, value in source.items() if value}]
-        said["DatasetLinks"] = {"source": origin.address}
+    if origin.links:
+        said["DatasetLinks"] = origin.links
     return said
 
 
+def _part(member: Mapping[str, Any]) -> str:
+    return f"Member of the consensus. {sentence(member)}"
+
+
 def image_sidecar(told: Mapping[str, Any], origin: Origin, desc: str, suffix: str) -> dict[str, Any]:
-    """The sidecar of one image: what it is, on which grid, and made from what."""
+    """The sidecar of one image: what it is, on which grid, and made from what.
+
+    Tells the address of an input only where it has one; its sha256 always.
+    """
     inputs = told.get("Inputs", {})
-    first = next(iter(inputs), None)
+    found = [uri for uri in map(origin.uri, inputs) if uri]
     said: dict[str, Any] = {
         "Notice": NOTICE,
-        "SpatialReference": "orig" if origin.space == "orig" or first is None else _uri(told, origin, first),
-        "Sources": [_uri(told, origin, name) for name in inputs],
+        "SpatialReference": "orig" if origin.space == "orig" else next(iter(found), origin.address or "orig"),
         "SourceSha256": {name: image.get("sha256", "") for name, image in inputs.items()},
     }
+    if found:
+        said["Sources"] = found
     if suffix == "mask":
         said["Type"] = "Lesion"
         core = desc.endswith("core")
         said["Description"] = "voxels of the lesion with low ADC" if core else "segmented lesion, 0 or 1"
-    elif desc.endswith("disagreement"):
-        said["Description"] = "0 to 1, how far several opinions lie apart"
+    elif suffix == "disagreement":
+        said["Description"] = str(told.get("Notes", {}).get("disagreement") or "how far several opinions lie apart")
     else:
         said["Description"] = str(told.get("Probability") or "0 to 1, scores of the engine")
     return said
@@ -192,6 +169,9 @@ def readme(result: JobResult, told: Mapping[str, Any], origin: Origin) -> str:
     """README.md: what this is, what it is not, and what the names mean."""
     by = told.get("GeneratedBy", {})
     warnings = "".join(f"- {line}\n" for line in result.warnings) or "- none\n"
+    joined = "".join(f"- {sentence(one)}\n" for one in members(told))
+    parts = f"## Members of the consensus\n{joined}\n" if joined else ""
+    beside = f"{LINKED}\n" if origin.links.get("source") == BESIDE else ""
     return f"""# Lesion segmentation by {result.engine} {result.engine_version}
 
 **{NOTICE}**
@@ -207,12 +187,12 @@ Segmented volume {result.volume_ml:.2f} ml (voxels of the mask times the volume 
 lesions (26-connected).
 
 Files: `_mask` is the lesion, uint8 0/1; `_probseg` the engine's scores from 0 to 1; `desc-…core` the voxels of the \
-mask with low ADC; `desc-…disagreement` how far several opinions lie apart. `space-orig` is the grid of the first \
-input; `space-ncct` says that the source had resampled it to the acute CT. The sidecar of the lesion mask has \
-parameters, checksums of the inputs, time, memory and warnings. The reference mask of the source is not part of this \
-dataset.
-
-## Warnings
+mask with low ADC; `_disagreement` how far several opinions lie apart, for which BIDS has no name (`.bidsignore`). \
+`space-orig` is the grid of the first input; `space-ncct` says that the source had resampled it to the acute CT. The \
+sidecar of the lesion mask has parameters, checksums of the inputs, time, memory and warnings. The reference mask of \
+the source is not part of this dataset.
+{beside}
+{parts}## Warnings
 {warnings}"""
 
 
@@ -222,23 +202,9 @@ def _images(result: JobResult) -> list[tuple[Path, str, str]]:
         (result.mask, result.engine, "mask"),
         (result.core, f"{result.engine}core", "mask"),
         (result.probability, result.engine, "probseg"),
-        (result.disagreement, f"{result.engine}disagreement", "probseg"),
+        (result.disagreement, result.engine, "disagreement"),
     )
     return [(path, desc, suffix) for path, desc, suffix in named if path is not None]
-
-
-def _session(told: Mapping[str, Any]) -> str:
-    """The session of the images that were segmented; the follow-up where they do not tell, as for a consensus."""
-    sessions = [MODALITIES[name].session for name in told.get("Inputs", {}) if name in MODALITIES]
-    return sessions[0] if sessions else "ses-02"
-
-
-def _uri(told: Mapping[str, Any], origin: Origin, name: str) -> str:
-    """A BIDS URI of an input: its path in the source, or subject, session and modality where it has no path."""
-    subject = subject_of(told.get("CaseId"))
-    session = MODALITIES[name].session if name in MODALITIES else _session(told)
-    link = "source" if origin.address else ""
-    return f"bids:{link}:{origin.paths.get(name, f'{subject}/{session}/{name}')}"
 
 
 def _text(value: Mapping[str, Any]) -> bytes:

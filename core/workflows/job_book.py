@@ -9,94 +9,25 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from core.resources.lane import Lane
 from core.resources.pids import born_of
-from core.segmentation.engine_info import Value
+from core.workflows.job_record import JobRecord as JobRecord
+from core.workflows.job_record import is_id as is_id
 
-State = Literal["waiting", "running", "done", "failed", "cancelled", "interrupted"]
-OVER: frozenset[str] = frozenset({"done", "failed", "cancelled", "interrupted"})
 MOST, DAYS = 400, 30.0  # records; the oldest of those that are over go first
 LOG_LINES = 200  # of one job
+LARGEST = 1_000_000  # bytes of a record; a longer one is none
 WRITE_S = 2.0  # between two writes that tell of nothing but progress
 WAIT_S = 0.5  # how long a change of state waits to be on disk
-_ID = re.compile(r"[0-9a-f]{32}")
-
-
-@dataclass(frozen=True)
-class JobRecord:
-    """One job of one visitor.
-
-    Attributes:
-        job_id: 32 hex digits.
-        key: name of the result's folder, what was asked; 32 hex digits.
-        owner: a visitor, as visitors.owner() tells; never shown.
-        label: the engine as people call it.
-        model: what find_model takes; None for engines that need none. May name a folder: never shown.
-        members: keys of the results that a consensus joins.
-        created, started, ended: seconds since 1970.
-        phase: what it does, in words.
-        fraction: of the whole work, images to get included.
-        note: what it waits for, "" for nothing.
-        reason, hint: why it is over without a result, and the next step.
-        seconds, peak_rss_mb: what it took; None while unknown.
-        run, pid, born: the app's run and process that has, or had, it.
-        unexplained: it was interrupted, and nobody knows yet by what.
-    """
-
-    job_id: str
-    key: str
-    owner: str
-    case_id: str | None
-    source: str | None
-    engine: str
-    version: str
-    label: str
-    model: str | None = None
-    parameters: Mapping[str, Value] = field(default_factory=dict)
-    members: tuple[str, ...] = ()
-    state: State = "waiting"
-    created: float = 0.0
-    started: float | None = None
-    ended: float | None = None
-    phase: str = ""
-    fraction: float = 0.0
-    note: str = ""
-    reason: str = ""
-    hint: str = ""
-    seconds: float | None = None
-    peak_rss_mb: float | None = None
-    run: str = ""
-    pid: int = 0
-    born: float | None = None
-    unexplained: bool = False
-
-    @property
-    def over(self) -> bool:
-        """Nothing more will become of it."""
-        return self.state in OVER
-
-    @classmethod
-    def from_json(cls, text: str) -> JobRecord | None:
-        """The record that was written; None when it is none."""
-        known = {f.name for f in fields(cls)}
-        try:
-            raw = json.loads(text)
-            found = cls(**{name: value for name, value in raw.items() if name in known})
-            found = replace(found, members=tuple(found.members), parameters=dict(found.parameters))
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            return None
-        sound = is_id(found.job_id) and is_id(found.key) and found.state in get_args(State)
-        return found if sound and all(is_id(member) for member in found.members) else None
 
 
 @dataclass(frozen=True)
@@ -105,11 +36,6 @@ class LogLine:
 
     at: float
     text: str
-
-
-def is_id(text: object) -> bool:
-    """Whether this may be the id of a job or the key of a result, and so a part of a path."""
-    return isinstance(text, str) and _ID.fullmatch(text) is not None
 
 
 class JobBook:
@@ -256,7 +182,8 @@ class JobBook:
         if not is_id(job_id):
             return None
         try:
-            found = JobRecord.from_json(self._path(job_id, "json").read_text(encoding="utf-8"))
+            with self._path(job_id, "json").open("rb") as file:
+                found = JobRecord.from_json(file.read(LARGEST))
         except (OSError, ValueError):
             return None
         return found if found is not None and found.job_id == job_id else None

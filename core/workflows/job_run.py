@@ -29,6 +29,7 @@ from core.workflows.job_pace import fetch_share, left_s, whole
 from core.workflows.recalling import Recall
 
 GETTING = "Getting the images"
+ELSEWHERE = "another app on this folder makes this result just now"
 GUESS_S = 10.0  # of an engine, before its images tell
 Lease = Callable[[Iterable[Path]], AbstractContextManager[object]]
 Segment = Callable[..., JobResult]
@@ -57,7 +58,7 @@ class Run:
     """One run; written by its own thread, but for `jobs`, `stop` and `ending`, which are the desk's.
 
     Attributes:
-        key: name of the result's folder.
+        key: name of the result's folder; after it, its number where two runs came to one folder.
         record: of who asked first: his turn it is.
         ask: the question; None where it has to be recalled from the record.
         number: grows with arrival.
@@ -154,7 +155,14 @@ class Shop:
     def _answer(self, run: Run, ask: Ask, heard: Heard) -> JobResult:
         """The result of a question whose images are here; nobody removes its folder, or those that it joins."""
         folder = ask.folder(self.results)
-        with self.results.using([folder, *(folder.parent / key for key in ask.members)]):
+
+        def other() -> None:
+            heard.tell(run, ELSEWHERE, phase="Waiting", note=ELSEWHERE, fraction=run.fraction)
+
+        with (
+            self.results.making(folder, run.stop.is_set, other),
+            self.results.using([folder, *(folder.parent / key for key in ask.members)]),
+        ):
             return self._made(run, ask, folder, heard)
 
     def _made(self, run: Run, ask: Ask, folder: Path, heard: Heard) -> JobResult:

@@ -1,8 +1,8 @@
 """Reading: what a finished result says at another threshold or a larger smallest lesion, without running its engine.
 
-Pure and quick enough for a slider: `curves` hold volume, core and Dice of every threshold from histograms made once,
-`at` labels only the box in which anything can change. Reads no files (reading_files.py) and draws nothing. Surface
-distances are not part of it: they take a process of their own (segment_case.score).
+Pure and quick enough for a slider: beside one look for the mask's voxels, work follows the mask and not its box
+(parts.py). Reads no files (reading_files.py) and draws nothing. Surface distances are not part of it: they take a
+process of their own (segment_case.score).
 """
 
 from __future__ import annotations
@@ -10,23 +10,21 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import ndimage
 
 from core.errors import BadParameter
-from core.evaluation.components import Bools, Box, LesionOverlap, bounding_box
+from core.evaluation.components import Bools, Box, LesionOverlap
 from core.evaluation.metrics import f1_isles22, f1_isles24
-from core.imaging.geometry import world
 from core.imaging.volume import Affine, voxel_ml_of
-from core.segmentation.lesions import MOST_ROWS, largest_diameter, side
+from core.segmentation.lesions import MOST_ROWS, side
 from core.segmentation.results import LesionRow
+from core.workflows.part_sizes import measured
+from core.workflows.parts import Ints, Parts, parts_of
 
 FULL = 255  # level of probability 1: as results store it
 LOWEST = 0.02  # thresholds below would make a lesion of the whole head
-TOUCHING = np.ones((3, 3, 3), np.bool_)
 MidPlane = tuple[float, float, float, float]
 
 
@@ -43,23 +41,13 @@ class Against:
 
 
 @dataclass(frozen=True, eq=False)
-class Curves:
-    """What each threshold L / 255 gives without a smallest lesion, (256,) each: ml, ml, 0..1; None where unknown."""
-
-    volume_ml: NDArray[np.float64]
-    core_volume_ml: NDArray[np.float64] | None
-    dice: NDArray[np.float64] | None
-
-
-@dataclass(frozen=True, eq=False)
 class View:
     """The result at one threshold and one smallest lesion.
 
     Attributes:
         threshold: the mask is where the probability is at least this.
         minimum_ml: smaller parts (26-connected) are left out.
-        labels: parts of the mask within the reading's box, 1..n, axes as there.
-        sizes: (n,) voxels of each part.
+        parts: of the mask, within the reading's box.
         volume_ml, core_volume_ml: ml; core None if the result has none or there is no ADC.
         lesion_count: parts that were kept.
         left_out: parts that were too small.
@@ -68,18 +56,12 @@ class View:
 
     threshold: float
     minimum_ml: float
-    labels: NDArray[np.int32]
-    sizes: NDArray[np.int64]
+    parts: Parts
     volume_ml: float
     core_volume_ml: float | None
     lesion_count: int
     left_out: int
     against: Against | None
-
-    @property
-    def inside(self) -> Bools:
-        """The mask within the box."""
-        return self.labels > 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,32 +93,22 @@ class Reading:
     threshold: float
     graded: bool
 
-    @property
+    @cached_property
     def voxel_ml(self) -> float:
         """Millilitres of a voxel."""
         return voxel_ml_of(self.affine)
 
     @property
     def nbytes(self) -> int:
-        """Bytes of memory that it holds, the labels of the truth included."""
+        """Bytes of memory that it holds, the parts of the truth included."""
         arrays = (self.levels, self.own, self.low, self.truth, self.adc)
-        labels = 0 if self.truth is None else 4 * self.truth.size
-        return sum(0 if array is None else array.nbytes for array in arrays) + labels
+        parts = 0 if self.truth is None else 8 * int(np.count_nonzero(self.truth))
+        return sum(0 if array is None else array.nbytes for array in arrays) + parts
 
     @cached_property
-    def curves(self) -> Curves:
-        """Volume, core and Dice over all thresholds."""
-        total = _at_least(self.levels)
-        core = None if self.low is None else _at_least(self.levels[self.low]) * self.voxel_ml
-        dice = None
-        if self.truth is not None:
-            both = total + np.count_nonzero(self.truth)
-            dice = np.where(both > 0, 2 * _at_least(self.levels[self.truth]) / np.maximum(both, 1), 1.0)
-        return Curves(total * self.voxel_ml, core, dice)
-
-    @cached_property
-    def _true(self) -> tuple[NDArray[np.int32], NDArray[np.int64]] | None:
-        return None if self.truth is None else _parts(self.truth)
+    def true_parts(self) -> Parts | None:
+        """The parts of the truth, or None; found once."""
+        return None if self.truth is None else parts_of(self.truth)
 
     def mask_at(self, threshold: float) -> Bools:
         """The mask within the box; the engine's own at its own threshold.
@@ -161,84 +133,56 @@ class Reading:
         if not (math.isfinite(minimum_ml) and minimum_ml >= 0):
             raise BadParameter(f"{minimum_ml:g} ml is no smallest lesion", hint="choose 0 ml or more")
         at = self.threshold if threshold is None else threshold
-        mask = self.mask_at(at)
-        labels, sizes = _parts(mask)
-        keep = sizes * self.voxel_ml >= minimum_ml * (1 - 1e-9)
+        parts = parts_of(self.mask_at(at))
+        keep = parts.sizes * self.voxel_ml >= minimum_ml * (1 - 1e-9)
         left_out = int(np.count_nonzero(~keep))
         if left_out:
-            renamed = np.concatenate([[0], np.where(keep, np.cumsum(keep), 0)]).astype(np.int32)
-            labels, sizes = renamed[labels], sizes[keep]
-            mask = labels > 0
-        core = None if self.low is None else float(np.count_nonzero(mask & self.low)) * self.voxel_ml
-        volume = float(sizes.sum()) * self.voxel_ml
-        against = self._against(labels, sizes, mask)
-        return View(at, minimum_ml, labels, sizes, volume, core, len(sizes), left_out, against)
+            parts = parts.kept(keep)
+        core = None
+        if self.low is not None:
+            core = float(np.count_nonzero(self.low.reshape(-1)[parts.voxels])) * self.voxel_ml
+        volume = float(parts.voxels.size) * self.voxel_ml
+        return View(at, minimum_ml, parts, volume, core, len(parts.sizes), left_out, self._against(parts))
 
     def rows(self, view: View, most: int = MOST_ROWS) -> tuple[LesionRow, ...]:
         """The view's lesions, measured as the worker measures them; the largest where there are more than `most`."""
-        places = ndimage.find_objects(view.labels)
-        order = np.argsort(-view.sizes, kind="stable")[:most]
-        return tuple(self._row(rank, int(i) + 1, places[i], view) for rank, i in enumerate(order, start=1))
-
-    def _row(self, rank: int, label: int, place: tuple[slice, slice, slice], view: View) -> LesionRow:
-        part = view.labels[place] == label
-        start = [own.start + outer.start for own, outer in zip(place[::-1], self.box, strict=True)]
-        index = np.argwhere(part)[:, ::-1] + np.array(start)
-        gaps = (index - index.mean(axis=0)) @ self.affine[:3, :3].T
-        centre = world(self.affine, index[np.argmin((gaps**2).sum(axis=1))])
-        mean = None
-        if self.adc is not None and self.adc_scale is not None:
-            values = self.adc[place][part]
-            values = values[values > 0]
-            mean = float(values.mean(dtype=np.float64)) * self.adc_scale if values.size else None
-        ends = part.copy()  # of each line of voxels: no other voxel can be the farthest in any direction
-        ends[..., 1:-1] &= ~(part[..., :-2] & part[..., 2:])
-        return LesionRow(
-            index=rank,
-            side=side(centre, self.midplane),
-            volume_ml=float(view.sizes[label - 1]) * self.voxel_ml,
-            centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
-            max_diameter_mm=largest_diameter(world(self.affine, np.argwhere(ends)[:, ::-1] + np.array(start))),
-            mean_adc=mean,
+        adc = None if self.adc_scale is None else self.adc
+        corner = (self.box[0].start, self.box[1].start, self.box[2].start)
+        found = measured(view.parts, corner, self.affine, adc, most)
+        return tuple(
+            LesionRow(
+                index=rank,
+                side=side(one.centre, self.midplane),
+                volume_ml=float(one.voxels) * self.voxel_ml,
+                centre_mm=(float(one.centre[0]), float(one.centre[1]), float(one.centre[2])),
+                max_diameter_mm=one.diameter_mm,
+                mean_adc=None if one.mean is None else one.mean * float(self.adc_scale or 0),
+            )
+            for rank, one in enumerate(found, start=1)
         )
 
-    def whole(self, inside: NDArray[Any]) -> NDArray[Any]:
-        """Values of the box on the whole grid, zero outside, first axis fastest as files have it."""
-        full = np.zeros(self.shape, inside.dtype, order="F")
-        full[self.box] = inside.T
-        return full
+    def in_file(self, parts: Parts) -> Ints:
+        """Where the parts' voxels lie in a file of the whole grid, whose first axis is the fastest; ascending."""
+        z, y, x = parts.places()
+        wide, high, _ = self.shape
+        first = ((z + self.box[2].start) * high + y + self.box[1].start) * wide + x + self.box[0].start
+        return np.asarray(parts.voxels + np.repeat(first - parts.starts, parts.lengths))
 
-    def _against(self, labels: NDArray[np.int32], sizes: NDArray[np.int64], mask: Bools) -> Against | None:
-        if self.truth is None or self._true is None:
+    def _against(self, parts: Parts) -> Against | None:
+        true = self.true_parts
+        if self.truth is None or true is None:
             return None
-        true_labels, true_sizes = self._true
-        shared = self.truth & mask
-        keys = (labels[shared].astype(np.int64) - 1) * max(len(true_sizes), 1) + true_labels[shared] - 1
+        hit = self.truth.reshape(-1)[parts.voxels]
+        keys = parts.of_voxel[hit] * max(len(true.sizes), 1) + true.at(parts.voxels[hit])
         pairs, counts = np.unique(keys, return_counts=True)
-        overlap = LesionOverlap(
-            sizes, true_sizes, np.stack(np.divmod(pairs, max(len(true_sizes), 1)), axis=1), counts.astype(np.int64)
-        )
-        predicted, true = int(sizes.sum()), int(true_sizes.sum())
+        pairs = np.stack(np.divmod(pairs, max(len(true.sizes), 1)), axis=1)
+        overlap = LesionOverlap(parts.sizes, true.sizes, pairs, counts.astype(np.int64))
+        predicted, count = parts.voxels.size, true.voxels.size
         return Against(
-            dice=2.0 * int(counts.sum()) / (predicted + true) if predicted + true else 1.0,
-            volume_truth_ml=true * self.voxel_ml,
-            avd_ml=abs(predicted - true) * self.voxel_ml,
-            lesion_count_difference=abs(len(sizes) - len(true_sizes)),
+            dice=2.0 * int(counts.sum()) / (predicted + count) if predicted + count else 1.0,
+            volume_truth_ml=count * self.voxel_ml,
+            avd_ml=abs(predicted - count) * self.voxel_ml,
+            lesion_count_difference=abs(len(parts.sizes) - len(true.sizes)),
             lesion_f1_isles22=f1_isles22(overlap),
             lesion_f1_isles24=f1_isles24(overlap),
         )
-
-
-def _at_least(levels: NDArray[np.uint8]) -> NDArray[np.float64]:
-    counts = np.bincount(levels.ravel(), minlength=FULL + 1).astype(np.float64)
-    return np.asarray(counts[::-1].cumsum()[::-1])
-
-
-def _parts(mask: Bools) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """Labels 1..n within the mask and the voxels of each."""
-    labels: NDArray[np.int32] = np.zeros(mask.shape, np.int32)
-    box = bounding_box(mask)
-    if box is None:
-        return labels, np.zeros(0, np.int64)
-    labels[box], count = ndimage.label(mask[box], structure=TOUCHING, output=np.int32)
-    return labels, np.bincount(labels[mask], minlength=count + 1)[1:].astype(np.int64)

@@ -1,6 +1,6 @@
 """Reading a result from its files, and a view of it into files for the viewer.
 
-Decodes each file once; files are written beside, verified and renamed, and named by their content. Measures nothing
+Decodes each file once; files are written beside, read back and renamed, and named by their content. Measures nothing
 (reading.py).
 """
 
@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import hashlib
 import math
+import os
+import zlib
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.errors import GridMismatch
+from core.errors import BadVolume, GridMismatch
 from core.evaluation.components import Box, bounding_box
-from core.evaluation.overlap import overlap_labels
+from core.evaluation.overlap import FALSE_NEGATIVE, FALSE_POSITIVE, TRUE_POSITIVE
 from core.imaging import nifti, stored
 from core.imaging.geometry import same_grid
-from core.imaging.stream import make_folder
+from core.imaging.stream import beside, make_folder, readable
 from core.imaging.volume import Mask
 from core.segmentation.results import JobResult
+from core.workflows.parts import Parts
 from core.workflows.reading import FULL, LOWEST, MidPlane, Reading, View
+
+GZIP = 31  # as zlib counts: the widest window, in a gzip
 
 
 def open_reading(
@@ -90,13 +94,17 @@ def read_levels(path: Path) -> NDArray[np.uint8]:
 def write_mask_view(reading: Reading, view: View, folder: Path, like: Path) -> Path:
     """The view's mask as a file for the viewer, named by its content: the same mask is written once.
 
+    Args:
+        like: a mask on the result's grid.
+
     Raises:
         DiskFull, BadVolume, GridMismatch: it could not be written.
     """
-    path = folder / f"mask-{_name_of(reading, view.inside)}.nii.gz"
+    path = folder / f"mask-{_name_of(reading, view.parts)}.nii.gz"
     if not path.is_file():
-        make_folder(folder)
-        nifti.write_mask(Mask(reading.whole(view.inside), reading.affine), path, like)
+        voxels = np.zeros(math.prod(reading.shape), np.uint8)
+        voxels[reading.in_file(view.parts)] = 1
+        _write(voxels, reading, path, like)
     return path
 
 
@@ -105,14 +113,38 @@ def write_overlap_view(reading: Reading, view: View, folder: Path, like: Path) -
 
     Raises as `write_mask_view`.
     """
-    if reading.truth is None:
+    truth = reading.true_parts
+    if truth is None or reading.truth is None:
         return None
-    labels = overlap_labels(view.inside, reading.truth)
-    path = folder / f"overlap-{_name_of(reading, labels)}.nii.gz"
+    path = folder / f"overlap-{_name_of(reading, view.parts, truth)}.nii.gz"
     if not path.is_file():
-        make_folder(folder)
-        nifti.write_labels(reading.whole(labels), path, like)
+        labels = np.zeros(math.prod(reading.shape), np.uint8)
+        labels[reading.in_file(truth)] = FALSE_NEGATIVE
+        hit = reading.truth.reshape(-1)[view.parts.voxels]
+        labels[reading.in_file(view.parts)] = np.where(hit, TRUE_POSITIVE, FALSE_POSITIVE)
+        _write(labels, reading, path, like)
     return path
+
+
+def _write(voxels: NDArray[np.uint8], reading: Reading, path: Path, like: Path) -> None:
+    """Beside, read back, renamed; with the header of `like`, and packed at once where that holds bytes already."""
+    make_folder(path.parent)
+    header = nifti.read_header(like)
+    if header.grid != reading.shape:
+        raise GridMismatch("the view does not lie on the mask's grid", hint="run the job again")
+    if (header.dtype, header.slope, header.inter, len(header.shape)) != ("uint8", 1.0, 0.0, 3):
+        return nifti.write_labels(voxels.reshape(reading.shape, order="F"), path, like)
+    with readable(like) as stream:
+        head = stream.read(header.vox_offset)
+    packer = zlib.compressobj(1, zlib.DEFLATED, GZIP, zlib.DEF_MEM_LEVEL, zlib.Z_RLE)
+    content = b"".join((packer.compress(head), packer.compress(voxels.data), packer.flush()))
+    with beside(path) as part:
+        with part.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        if part.read_bytes() != content:
+            raise BadVolume("the view was not written as it is", hint="check the disk and try again")
 
 
 def _require_grids(own: Mask, levels: tuple[int, ...], truth: Mask | None) -> None:
@@ -131,8 +163,9 @@ def _cut_adc(path: Path | None, own: Mask, box: Box) -> NDArray[np.float32] | No
     return np.ascontiguousarray(volume.data[box].T)
 
 
-def _name_of(reading: Reading, inside: NDArray[Any]) -> str:
-    place = repr((reading.shape, [(s.start, s.stop) for s in reading.box], inside.dtype.str))
+def _name_of(reading: Reading, *parts: Parts) -> str:
+    place = repr((reading.shape, [(s.start, s.stop) for s in reading.box]))
     digest = hashlib.sha256(place.encode() + reading.affine.tobytes())
-    digest.update(np.ascontiguousarray(inside).tobytes())
+    for one in parts:
+        digest.update(one.starts.size.to_bytes(8, "little") + one.starts.tobytes() + one.lengths.tobytes())
     return digest.hexdigest()[:32]

@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from core.case import MODALITIES, SESSION_LABELS
+from core.case import MODALITIES
 from core.errors import BadVolume, GridMismatch
 from core.evaluation.records import DEFINITIONS, TASK_NOTE
 from core.imaging import figure, nifti
@@ -23,10 +23,14 @@ from core.imaging.geometry import same_grid, world
 from core.imaging.volume import Affine, Mask
 from core.imaging.windowing import adc_scale, auto_window, presets
 from core.segmentation.results import JobResult
-from core.workflows.report_parts import bullets, clip, document, page, panel, table
+from core.workflows.members import members, sentence
+from core.workflows.origin import Origin
+from core.workflows.report_parts import MORE, bullets, clip, document, lines_of, page, panel, table
 
 NOTICE = "Research use only, not a medical device."
-MOST_LESIONS, MOST_WARNINGS, MOST_FAILURES = 8, 5, 5
+MOST_LESIONS = 8
+ROOM = 16  # lines of page 2 for warnings and known failures together; a warning is never cut
+MADE = "%Y-%m-%d %H:%M UTC"
 SHOWN = 2  # images side by side, e.g. DWI and ADC
 _SCORES = (
     ("dice", "Dice", ""),
@@ -38,6 +42,7 @@ _SCORES = (
     ("hd95_mm", "HD95", "mm"),
     ("surface_dice_2mm", "Surface Dice, 2 mm", ""),
 )
+_AT = "z: height (RAS+) of the middle of what is marked in the slice, or of the slice"
 _VOLUMES = (
     ("Segmented volume", "voxels of the mask times the volume of one voxel"),
     ("Core", "voxels of the mask with an ADC below the core threshold (620 ×10⁻⁶ mm²/s unless changed)"),
@@ -54,8 +59,10 @@ class Subject:
         source: in words that name no folder of this machine, with its revision.
         truth: a mask on the same grid, or None.
         scores: as CaseScore.to_json gives them, of this very mask; None without a truth. A missing key is not shown.
-        session: when the images were taken, in words; "" takes what is known of ISLES'24.
+        session: when the images were taken, in words (Origin.when).
         made: when, in words; "" leaves it out and makes equal results give equal bytes.
+        follow_up: the images are known to be ISLES'24's follow-up MRI, or made like it.
+        extra: sentences to stand among the warnings.
     """
 
     images: Mapping[str, Path]
@@ -63,8 +70,14 @@ class Subject:
     truth: Path | None = None
     scores: Mapping[str, float | int | None] | None = None
     made: str = ""
-    session: str = ""
-    extra: tuple[str, ...] = field(default=())
+    session: str = "not told"
+    follow_up: bool = False
+    extra: tuple[str, ...] = ()
+
+
+def subject_of_report(origin: Origin, images: Mapping[str, Path], made: str) -> Subject:
+    """These images, in the words of their origin; without a truth."""
+    return Subject(images, origin.title, made=made, session=origin.when(images), follow_up=origin.sessions)
 
 
 def html_report(result: JobResult, told: Mapping[str, Any], subject: Subject) -> bytes:
@@ -81,7 +94,7 @@ def html_report(result: JobResult, told: Mapping[str, Any], subject: Subject) ->
     pictures, remarks = _pictures(result, subject)
     first = _about(result, told, subject) + pictures + _volumes(result) + _lesions(result)
     warnings = [*result.warnings, *remarks, *subject.extra]
-    second = _scores(subject) + _warnings(warnings, told) + _provenance(result, told)
+    second = _scores(subject, told) + _warnings(warnings, told) + _provenance(result, told, subject)
     title = f"Lesion segmentation · {case}"
     notice = f"{NOTICE} A segmented volume is no finding; look at the images."
     return document(title, (page(title, side, notice, first), page(title, side, notice, second)))
@@ -91,12 +104,9 @@ def html_report(result: JobResult, told: Mapping[str, Any], subject: Subject) ->
 
 
 def _about(result: JobResult, told: Mapping[str, Any], subject: Subject) -> str:
-    sessions = {MODALITIES[name].session for name in subject.images if name in MODALITIES}
-    known = "; ".join(f"{name} ({SESSION_LABELS[name]})" for name in sorted(sessions)) or "not told"
-    session = subject.session or known
     by = told.get("GeneratedBy", {})
     rows = [
-        ("Session", clip(session, 120), "Source", clip(subject.source, 90)),
+        ("Session", clip(subject.session, 120), "Source", clip(subject.source, 90)),
         ("Engine", clip(by.get("Label", result.engine), 90), "Task", clip(by.get("Task", "not told"), 90)),
     ]
     if subject.made:
@@ -111,6 +121,7 @@ def _pictures(result: JobResult, subject: Subject) -> tuple[str, list[str]]:
     lay = figure.lay_of(mask.affine)
     slices = figure.key_slices([mask.data, *([truth.data] if truth else [])], lay)
     marks = [_cut(one, lay, slices) for one in (mask, truth)]
+    heights = [_height(mask.affine, lay, k, [one[i] for one in marks if one is not None]) for i, k in enumerate(slices)]
     drawn: list[str] = []
     remarks: list[str] = []
     for name, path in subject.images.items():
@@ -120,10 +131,10 @@ def _pictures(result: JobResult, subject: Subject) -> tuple[str, list[str]]:
         if header.volumes != 1 or not same_grid(header.grid, header.affine, mask.data.shape, mask.affine):
             remarks.append(f"{_label(name)} lies on another grid than the mask and is not drawn.")
             continue
-        drawn += _row(name, path, lay, slices, marks, mask.affine)
+        drawn += _row(name, path, lay, slices, marks, heights)
     key = '<p class="legend"><b></b> prediction (dashed)' + (' <b class="t"></b> truth' if truth else "")
     said = "most lesion" if mask.data.any() or (truth and truth.data.any()) else "the middle; no lesion"
-    note = f"{key} · slices with {said} · radiological convention: the patient's right on the left</p>"
+    note = f"{key} · slices with {said} · radiological convention: the patient's right on the left · {_AT}</p>"
     beside = max(2, len(slices))
     style = f"grid-template-columns: repeat({beside}, 1fr)"
     return f'<div class="slices" style="{style}">{"".join(drawn)}</div>{note}', remarks
@@ -135,16 +146,16 @@ def _row(
     lay: figure.Lay,
     slices: tuple[int, ...],
     marks: list[list[NDArray[np.bool_]] | None],
-    affine: Affine,
+    heights: list[float],
 ) -> list[str]:
     planes = figure.read_planes(path, lay, slices)
     low, high, words = _window(name, np.stack(planes))
     rows, columns = figure.content(planes, low, high, lay)
     out = []
-    for i, (k, plane) in enumerate(zip(slices, planes, strict=True)):
+    for i, plane in enumerate(planes):
         prediction, truth = (None if one is None else one[i][rows, columns] for one in marks)
         png = figure.picture(plane[rows, columns], (low, high), lay, prediction, truth)
-        out.append(panel(png, _label(name), f"z {_height(affine, lay, k):.0f} mm", clip(words, 40)))
+        out.append(panel(png, _label(name), f"z {heights[i]:.0f} mm", clip(words, 40)))
     return out
 
 
@@ -161,8 +172,18 @@ def _cut(mask: Mask | None, lay: figure.Lay, slices: tuple[int, ...]) -> list[ND
     return None if mask is None else [lay.turned(np.take(mask.data, k, axis=lay.slices)) for k in slices]
 
 
-def _height(affine: Affine, lay: figure.Lay, k: int) -> float:
+def _height(affine: Affine, lay: figure.Lay, k: int, marked: list[NDArray[np.bool_]]) -> float:
+    """Of the middle of what is marked in that slice, or of the slice: on a tilted grid its edges lie elsewhere.
+
+    Args:
+        marked: planes on the screen's axes.
+    """
+    plane = np.any(marked, axis=0)
+    where = np.argwhere(plane) if plane.any() else np.array([np.subtract(plane.shape, 1)]) / 2
+    row, column = where.mean(axis=0)
     index = [0.0, 0.0, 0.0]
+    index[lay.rows] = plane.shape[0] - 1 - row if lay.flip_rows else row
+    index[lay.columns] = plane.shape[1] - 1 - column if lay.flip_columns else column
     index[lay.slices] = k
     return float(world(affine, index)[2])
 
@@ -192,6 +213,7 @@ def _lesions(result: JobResult) -> str:
     if not result.lesions:
         return "<h2>Lesions</h2><p>No lesion was segmented.</p>"
     head = ("#", "side", "volume, ml", "largest diameter, mm", "mean ADC, ×10⁻⁶ mm²/s", "centre x, y, z, mm (RAS+)")
+    listed = result.lesions[:MOST_LESIONS]
     rows = [
         (
             str(row.index),
@@ -201,17 +223,18 @@ def _lesions(result: JobResult) -> str:
             "–" if row.mean_adc is None else f"{row.mean_adc:.0f}",
             ", ".join(f"{c:.0f}" for c in row.centre_mm),
         )
-        for row in result.lesions[:MOST_LESIONS]
+        for row in listed
     ]
-    rest = result.lesions[MOST_LESIONS:]
-    more = f'<p class="small">and {len(rest)} smaller, {sum(r.volume_ml for r in rest):.2f} ml together</p>'
-    return "<h2>Lesions, largest first</h2>" + table(head, rows) + (more if rest else "")
+    rest = result.lesion_count - len(listed)  # of thousands only the largest have a row
+    volume = max(0.0, result.volume_ml - sum(row.volume_ml for row in listed))
+    more = f'<p class="small">and {rest:,} smaller, {volume:.2f} ml together</p>'
+    return "<h2>Lesions, largest first</h2>" + table(head, rows) + (more if rest > 0 else "")
 
 
 # Page 2
 
 
-def _scores(subject: Subject) -> str:
+def _scores(subject: Subject, told: Mapping[str, Any]) -> str:
     if subject.scores is None:
         return "<h2>Against the truth</h2><p>There is no truth to compare with.</p>"
     rows = []
@@ -220,20 +243,23 @@ def _scores(subject: Subject) -> str:
             value = subject.scores[name]
             text = str(value) if isinstance(value, int) else _number(value, unit)
             rows.append((label, text, clip(DEFINITIONS[name], 330)))
-    note = f'<p class="small">{clip(TASK_NOTE, 400)}</p>'
+    task = str(told.get("GeneratedBy", {}).get("Task") or "not told")
+    other = f"The engine's task: {task}. Scores of another task are not comparable with these."
+    note = f'<p class="small">{clip(TASK_NOTE if subject.follow_up else other, 400)}</p>'
     return "<h2>Against the truth</h2>" + table((), rows, ("k", "n", "d")) + note
 
 
 def _warnings(warnings: list[str], told: Mapping[str, Any]) -> str:
     failures = [str(line) for line in told.get("KnownFailures", [])]
+    room = ROOM - MORE
     return (
-        f"<h2>Warnings of this run</h2>{bullets(warnings, MOST_WARNINGS, 230)}"
+        f"<h2>Warnings of this run</h2>{bullets(warnings, room)}"
         f"<h2>Validation and known failures</h2><p>{clip(told.get('Validated', 'not told'), 240)}</p>"
-        f"{bullets(failures, MOST_FAILURES, 125)}"
+        f"{bullets(failures, max(MORE, room - lines_of(warnings)))}"
     )
 
 
-def _provenance(result: JobResult, told: Mapping[str, Any]) -> str:
+def _provenance(result: JobResult, told: Mapping[str, Any], subject: Subject) -> str:
     by, host = told.get("GeneratedBy", {}), told.get("Host", {})
     inputs = told.get("Inputs", {})
     sums = "<br>".join(
@@ -246,7 +272,7 @@ def _provenance(result: JobResult, told: Mapping[str, Any]) -> str:
     notes = "; ".join(f"{key}: {value}" for key, value in told.get("Notes", {}).items())
     rows = [
         ("Inputs, sha256", sums or "–"),
-        ("Source", clip(f"{told.get('Source') or 'not told'}", 120)),
+        ("Source", clip(subject.source, 120)),
         ("Engine", f"{clip(result.engine, 40)} {clip(result.engine_version, 60)}, threshold {result.threshold:g}"),
         ("Parameters", clip("; ".join(words) or "none", 450)),
         ("Cost", f"{result.seconds:.1f} s, at most {result.peak_rss_mb:.0f} MB RAM, on {machine}"),
@@ -254,6 +280,9 @@ def _provenance(result: JobResult, told: Mapping[str, Any]) -> str:
         ("Licence", clip(by.get("Licence", "not told"), 125)),
         ("To cite", clip(by.get("Citation", "not told"), 220)),
     ]
+    joined = "; ".join(map(sentence, members(told)))
+    if joined:
+        rows.append(("Members", clip(joined, 700)))
     return "<h2>Provenance</h2>" + table((), rows, ("k", ""))
 
 

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import base64
 import html
+import math
+import unicodedata
 from collections.abc import Iterable, Sequence
 
+LINE = 130  # letters on a line of page 2
+MORE = 1  # the line that says how many more there are
 POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 STYLE = """
 @page { size: A4; margin: 11mm 12mm; }
@@ -59,12 +63,27 @@ def _cell(content: str, kind: str) -> str:
     return f'<td class="{kind}">{content}</td>'
 
 
-def bullets(lines: Sequence[str], most: int, long: int) -> str:
-    """A list of at most `most` lines, and how many more there are."""
-    shown = [f"<li>{clip(line, long)}</li>" for line in lines[:most]]
-    if len(lines) > most:
-        shown.append(f"<li>and {len(lines) - most} more, in the result's sidecar</li>")
+def bullets(lines: Sequence[str], room: int) -> str:
+    """A list of the lines that are whole within so many lines of paper, and how many more there are."""
+    shown: list[str] = []
+    for line in lines:
+        room -= lines_of([line])
+        if room < 0:
+            break
+        shown.append(f"<li>{clip(line, len(line) + 1)}</li>")
+    if len(lines) > len(shown):
+        shown.append(f"<li>and {len(lines) - len(shown)} more, in the result's sidecar</li>")
     return f"<ul>{''.join(shown)}</ul>" if shown else "<p>None.</p>"
+
+
+def lines_of(lines: Iterable[str]) -> int:
+    """How many lines of paper they take on page 2, rather too many than too few; nothing is escaped yet."""
+    return sum(max(1, math.ceil(sum(map(_wide, line)) / LINE)) for line in lines)
+
+
+def _wide(letter: str) -> float:
+    """In letters of a usual width."""
+    return 2.0 if unicodedata.east_asian_width(letter) in "WF" else 1.35 if letter.isupper() else 1.0
 
 
 def panel(png: bytes, what: str, where: str, window: str = "") -> str:

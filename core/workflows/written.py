@@ -7,6 +7,8 @@ that a command asks for.
 from __future__ import annotations
 
 import json
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +17,13 @@ from typing import Any
 from core.case import check_case_id
 from core.errors import BadInput, CaseNotFound
 from core.imaging.stream import beside, make_folder
-from core.segmentation.job import Job
+from core.segmentation.job import UNNAMED, Job
+from core.segmentation.kept_record import agree, images_of
 from core.segmentation.results import JobResult
-from core.workflows.explore_case import is_isles24
-from core.workflows.export import Origin, bids_zip, read_sidecar
-from core.workflows.report import Subject, html_report
+from core.workflows.export import bids_zip, read_sidecar
+from core.workflows.members import with_members
+from core.workflows.origin import origin_of
+from core.workflows.report import MADE, html_report, subject_of_report
 
 ENDING = "_mask.json"
 MOST_BYTES = 32_000_000  # of a sidecar
@@ -66,7 +70,9 @@ def read_written(place: Path) -> Written:
             warnings=tuple(str(said) for said in told["Warnings"]), threshold=float(told.get("Threshold", 0.5)),
         )  # fmt: skip
         source = told["Source"]
-    except (KeyError, TypeError, ValueError, AttributeError, BadInput, CaseNotFound):
+        if not all(map(math.isfinite, (result.volume_ml, result.threshold))):
+            raise ValueError
+    except (KeyError, TypeError, ValueError, OverflowError, AttributeError, BadInput, CaseNotFound):
         raise BadInput(f"{sidecar.name} is no sidecar of a result", hint=HINT) from None
     gone = [path.name for path in (result.mask, probability) if path is not None and not path.is_file()]
     if gone or names.sidecar_path.name != sidecar.name:
@@ -89,28 +95,48 @@ def members_of(found: Sequence[Written]) -> tuple[dict[str, JobResult], str | No
     return {f"member{n}": one.result for n, one in enumerate(found, 1)}, None if source == "local" else source
 
 
-def write_bids(result: JobResult, spec: str | None, out: Path) -> Path:
-    """The result as a BIDS derivative. Raises as bids_zip."""
-    return bids_zip(result, origin_of(spec), out)
+def check_out(folder: Path, case_id: str | None, images: Mapping[str, str]) -> None:
+    """That this folder holds no result of the same name that was made from other images (name -> sha256).
+
+    Raises:
+        BadInput: it does.
+    """
+    stem = f"{case_id or UNNAMED}_"
+    try:
+        there = sorted(p for p in folder.iterdir() if p.name.startswith(stem) and p.name.endswith(ENDING))
+    except OSError:
+        return  # who writes there says what is wrong with it
+    for sidecar in there:
+        if not agree((images, images_of(sidecar))):
+            said = f"the folder {folder.name} holds a result of other images ({sidecar.name})"
+            raise BadInput(said, hint="name another folder with --out, so that it stays")
 
 
-def write_report(result: JobResult, spec: str | None, images: Mapping[str, Path], out: Path) -> Path:
-    """The result as a self-contained report.
+def write_bids(
+    result: JobResult, spec: str | None, images: Mapping[str, Path], out: Path, others: Sequence[Written] = ()
+) -> Path:
+    """The result as a BIDS derivative; `others` are the members of a consensus. Raises as bids_zip."""
+    return bids_zip(result, origin_of(spec, images), out, _with(result, others))
+
+
+def write_report(
+    result: JobResult, spec: str | None, images: Mapping[str, Path], out: Path, others: Sequence[Written] = ()
+) -> Path:
+    """The result as a self-contained report; `others` are the members of a consensus.
 
     Raises:
         BadInput, BadVolume: its files cannot be read. DiskFull: the report cannot be written.
     """
-    page = html_report(result, read_sidecar(result), Subject(images, origin_of(spec).title))
+    made = time.strftime(MADE, time.gmtime())
+    page = html_report(result, _with(result, others), subject_of_report(origin_of(spec, images), images, made))
     make_folder(out.parent)
     with beside(out) as part:
         part.write_bytes(page)
     return out
 
 
-def origin_of(spec: str | None) -> Origin:
-    """Where the result comes from; images that a person named are a folder's."""
-    released = spec is not None and spec != "sample" and is_isles24(spec)
-    return Origin(spec or "local:", "ncct" if released else "orig")
+def _with(result: JobResult, others: Sequence[Written]) -> dict[str, Any]:
+    return with_members(read_sidecar(result), [_told(other.sidecar) for other in others])
 
 
 def _only_sidecar(folder: Path) -> Path:

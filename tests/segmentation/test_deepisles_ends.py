@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import signal
@@ -15,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from core.errors import JobCancelled, WorkerDied
+from core.segmentation.engines.deepisles import DeepIsles
 from core.segmentation.job import Job
 from core.segmentation.runner import run_job
 from tests.segmentation.deepisles_bench import Bench, bench, images
@@ -174,3 +176,13 @@ def test_one_waits_for_the_other_and_says_so(tmp_path: Path) -> None:
     assert len(ends) == 2 and abs(ends[1] - ends[0]) > 0.9  # each sleeps for a second, alone
     assert sum("Waiting for another DeepISLES job" in names for names in heard) == 1
     assert len(made.calls("run")) == 2
+
+
+def test_another_image_is_another_version_so_that_no_result_is_taken_for_the_others(tmp_path: Path) -> None:
+    setup = bench(tmp_path).setup
+    pinned = dataclasses.replace(setup, image=f"{setup.image}@sha256:{'0' * 64}")
+    versions = [DeepIsles(one).info.version for one in (setup, pinned, dataclasses.replace(pinned, image="mine:v2"))]
+    assert versions[0] == "1.0" and len(set(versions)) == 3 and all(v.startswith("1.0+") for v in versions[1:])
+    (tmp_path / "inside").mkdir()
+    inside = bench(tmp_path / "inside", way="conda").setup
+    assert DeepIsles(dataclasses.replace(inside, image="mine:v2")).info.version == "1.0"

@@ -28,7 +28,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.clear()
 
 
-@sizes(sample=4, campaign=50)
+@sizes(sample=3, campaign=50)
 @pytest.mark.timeout(900)
 def test_every_job_ends_once_and_nothing_is_left(bench: Bench, count: int) -> None:
     model = str(torch_model(bench.folder / "model", spacing_mm=[8, 8, 8], overlap=0)) if count > 10 else ""

@@ -15,7 +15,7 @@ from random import Random
 import psutil
 import pytest
 
-from tests.stress.campaign import random_of
+from tests.stress.campaign import FACTOR, random_of
 from tests.stress.job_bench import MARK, Bench, until
 from tests.stress.job_checks import Witness, all_over, check_files, check_processes, check_records, records
 from tests.stress.visitor import Visitor
@@ -26,14 +26,15 @@ pytestmark = [
     pytest.mark.timeout(1200),
     pytest.mark.skipif(not sys.platform.startswith("linux"), reason="needs Linux' parent-death signal"),
 ]
-PEOPLE, ROUNDS, CASES = 10, 5, tuple(f"sample-{n:02d}" for n in range(1, 17))
+PEOPLE, ROUNDS, CASES = 10, max(2, round(5 * FACTOR)), tuple(f"sample-{n:02d}" for n in range(1, 17))
 
 
 def arrived(visitor: Visitor) -> bool:
     """Whether the case is open with its job; one that safe mode holds back is opened by hand."""
     if visitor.press("Open it anyway"):
         return False
-    return visitor.can("Run ·") or visitor.can("Cancel") or "Segmented volume" in visitor.words()
+    ways = ("Run ·", "Cancel", "Retry")
+    return any(visitor.can(way) for way in ways) or "Segmented volume" in visitor.words()
 
 
 @dataclass
@@ -78,6 +79,7 @@ class Crowd:
         def come_back(number: int) -> None:
             with self.tab(number, wanted[number]) as visitor:
                 visitor.until(arrived)
+                visitor.press("Retry")
 
         self.everybody(run)
         if app_dies:

@@ -118,14 +118,13 @@ class BenchPage:
 
     def results(self, *rows: int) -> None:
         """Open the list of results and tick some."""
-        table = self.page.locator(".st-key-results-list [data-testid='stDataFrame']").first
-        if not table.is_visible():
+        boxes = self.page.locator(".st-key-results-list").get_by_role("checkbox")
+        if not boxes.first.is_visible():
             self.press(re.compile(r"Results \("))
-        table.wait_for(timeout=WAIT)
-        self.page.wait_for_timeout(500)
         for number in rows:
-            self.row(".st-key-results-list", number)
-            self.page.wait_for_timeout(1000)
+            boxes.nth(number).focus(timeout=WAIT)
+            self.page.keyboard.press("Space")
+            expect(boxes.nth(number)).to_be_checked(timeout=WAIT)
 
     def fold(self) -> None:
         """Close what lies open over the page."""

@@ -19,15 +19,19 @@ from core.sources.sample import SampleSource
 INFO = load_engine("diffusion").info
 
 
-def keep(world: Path, shift: int = 0, case: str = "sample-01", seed: float = 4.0, score: bool = False) -> str:
+def keep(
+    world: Path, shift: int = 0, case: str = "sample-01", seed: float = 4.0, score: bool = False, other: bool = False
+) -> str:
     """A result whose mask is the truth, moved by so many voxels; its key.
 
     Args:
         seed: the engine's parameter z_seed, so that two results of one case differ.
         score: with a probability map.
+        other: made from other images than the case has.
     """
     results, source = Results(world / "cache"), SampleSource(Cache(world / "cache").root)
-    truth = source.fetch(case, ["lesion_mask"]).files["lesion_mask"].path
+    files = source.fetch(case, ["lesion_mask", "dwi", "adc"]).files
+    truth = files["lesion_mask"].path
     folder = results.folder(INFO, {"z_seed": seed}, [str(shift)], case, "sample")
     folder.mkdir(parents=True)
     image: Any = nib.load(truth)
@@ -36,7 +40,8 @@ def keep(world: Path, shift: int = 0, case: str = "sample-01", seed: float = 4.0
     nib.save(nib.Nifti1Image(mask, image.affine), paths[0])  # type: ignore[no-untyped-call]
     if score:
         nib.save(nib.Nifti1Image(mask.astype(np.float32), image.affine), paths[1])  # type: ignore[no-untyped-call]
-    paths[2].write_text(json.dumps(told(case, seed)))
+    digests = {name: "0" * 64 if other else files[name].sha256 for name in ("dwi", "adc")}
+    paths[2].write_text(json.dumps({**told(case, seed), "Inputs": {n: {"sha256": d} for n, d in digests.items()}}))
     ml = float(mask.sum() * abs(np.linalg.det(image.affine[:3, :3])) / 1000)
     row = LesionRow(1, "left", ml, (-40.0, 0.0, 10.0), 50.0, None)
     probability = paths[1] if score else None
@@ -55,7 +60,6 @@ def told(case: str, seed: float) -> dict[str, object]:
         "Source": "sample",
         "GeneratedBy": {**by, "Licence": INFO.licence, "Citation": INFO.citation},
         "Parameters": {"z_seed": {"value": seed, "unit": ""}},
-        "Inputs": {"dwi": {"sha256": "0" * 64}, "adc": {"sha256": "0" * 64}},
         "Validated": INFO.validated,
         "Warnings": [],
         "AdcScale": 1.0,

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta, timezone
 from pathlib import Path
 
 import pytest
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Checkbox
 
 from core.segmentation.kept import Results
 from core.segmentation.kept_record import KeptResult
@@ -23,6 +25,11 @@ def query(app: AppTest, name: str) -> str:
     """A query parameter as the address bar has it."""
     value = app.query_params[name]
     return value if isinstance(value, str) else value[0]
+
+
+def ticks(app: AppTest) -> list[Checkbox]:
+    """The checkboxes of the list, in its order."""
+    return [box for box in app.checkbox if str(box.key).startswith("tick-")]
 
 
 @pytest.fixture(scope="module")
@@ -78,15 +85,54 @@ def test_two_results_never_have_one_name(two: tuple[KeptResult, KeptResult]) -> 
     assert telling_apart(a, other) == ("diffusion 1.1", "deepisles 1.1")
 
 
-def test_an_address_shows_a_kept_result_and_the_list_names_it(world: Path) -> None:
-    key = keep(world, seed=5.0)
+def test_an_address_shows_a_kept_result_which_the_list_names_and_nobody_removes(world: Path) -> None:
+    hidden, key = keep(world, case="sample-02"), keep(world, seed=5.0)
     app = page(open_app(source="sample", case="sample-01", result=key), SEGMENT)
     shown = viewer(app)
     assert shown is not None and shown["view"]["title"] == "sample-01"
     assert "Run again" not in words(app) and not app.exception
     assert query(app, "result") == key
-    table = next(frame.value for frame in app.dataframe if "different from the defaults" in frame.value)
-    assert list(table["different from the defaults"]) == ["z_seed 5"]
+    (one,) = ticks(app)
+    assert one.label == r"diffusion 1.1 · z\_seed 5 · **on screen**"
+    other = Results(world / "cache")
+    other.clear()
+    assert other.get(key) is not None and other.get(hidden) is None
+
+
+def test_ticks_compare_two_and_delete_one_after_a_second_press(world: Path) -> None:
+    first, second = keep(world, 2, seed=5.0), keep(world)
+    app = page(open_app(source="sample", case="sample-01"), SEGMENT)
+    assert [one.label.rpartition(" · ")[2] for one in ticks(app)] == ["defaults", r"z\_seed 5"]  # newest first
+    assert app.button(key="results-show").disabled and app.button(key="results-delete").disabled
+    for one in ticks(app):
+        one.check()
+    app.run()
+    assert app.button(key="results-show").disabled
+    app.button(key="results-compare").click().run()
+    assert (query(app, "result"), query(app, "against")) == (second, first) and not app.exception
+    assert not any(one.value for one in ticks(app))
+
+    ticks(app)[1].check().run()
+    app.button(key="results-delete").click().run()
+    kept = Results(world / "cache")
+    assert kept.get(first) is not None
+    app.button(key="results-delete-yes").click().run()
+    assert kept.get(first) is None and kept.get(second) is not None
+    assert "against" not in app.query_params and query(app, "result") == second
+    assert "Deleted" in words(app) and len(ticks(app)) == 1
+
+
+def test_what_the_list_says_of_a_result(two: tuple[KeptResult, KeptResult]) -> None:
+    a, _ = two
+    assert results_words.label(a) == "diffusion 1.1 · defaults"
+    named = replace(a, model="hub:some_one/[x](y)@" + "0" * 40)
+    assert results_words.label(named) == r"diffusion 1.1 · some\_one/\[x\]\(y\)"
+    told = results_words.figures_html(replace(a, made=0.0), core=False, zone=timezone(timedelta(hours=2)))
+    assert ">1 Jan 02:00<" in told and ">1 lesion<" in told
+    assert f">{a.result.volume_ml:.2f} ml<" in told and ">core" not in told
+    core = replace(a, result=replace(a.result, core_volume_ml=1.5, lesion_count=2))
+    assert ">core 1.50 ml<" in results_words.figures_html(core, core=True)
+    assert ">2 lesions<" in results_words.figures_html(core, core=True)
 
 
 @pytest.mark.parametrize("named", ["../../etc/passwd", "0" * 32])
@@ -105,14 +151,6 @@ def test_a_result_of_another_case_is_not_shown(world: Path) -> None:
     assert results_words.ELSEWHERE in words(app)
     shown = viewer(app)
     assert shown is not None and all("prediction" not in o["color"] for o in shown["view"]["overlays"])
-
-
-def test_another_case_leaves_the_result(world: Path) -> None:
-    key = keep(world)
-    app = page(open_app(source="sample", case="sample-01", result=key), SEGMENT)
-    app.selectbox(key="pick-sample-01").set_value("sample-02").run()
-    assert query(app, "case") == "sample-02" and "result" not in app.query_params
-    assert not [w for w in app.warning if "ddress" in str(w.value)]
 
 
 def test_two_results_side_by_side_with_numbers_of_both(world: Path) -> None:
@@ -148,9 +186,26 @@ def test_a_result_against_the_truth(world: Path) -> None:
     assert query(app, "against") == "truth"
 
 
-def test_what_is_on_a_screen_stays(world: Path) -> None:
-    a, b = keep(world), keep(world, 2, seed=5.0)
-    page(open_app(source="sample", case="sample-01", result=a), SEGMENT)
-    other = Results(world / "cache")
-    other.clear()
-    assert other.get(a) is not None and other.get(b) is None
+def test_a_result_of_other_images_is_named_as_that_and_never_shown_over_these(world: Path) -> None:
+    key, mine = keep(world, 2, other=True), keep(world, seed=5.0)
+    app = page(open_app(source="sample", case="sample-01", result=key), SEGMENT)
+    until(app, lambda app: results_words.OTHERS in words(app))
+    shown = viewer(app)
+    assert shown is not None and all("prediction" not in o["color"] for o in shown["view"]["overlays"])
+    assert "result" not in app.query_params and not app.exception
+    (old,) = [one for one in ticks(app) if results_words.OTHER in one.label]
+    old.check().run()
+    for name in ("show", "truth", "compare", "join"):
+        assert app.button(key=f"results-{name}").disabled
+    assert "can only be deleted" in words(app)
+    app.button(key="results-delete").click().run()
+    app.button(key="results-delete-yes").click().run()
+    kept = Results(world / "cache")
+    assert kept.get(key) is None and kept.get(mine) is not None
+
+
+def test_a_result_is_never_compared_with_one_of_other_images(world: Path) -> None:
+    key, other = keep(world), keep(world, 2, other=True)
+    app = page(open_app(source="sample", case="sample-01", result=key, against=other), SEGMENT)
+    until(app, lambda app: results_words.OTHERS in words(app))
+    assert query(app, "result") == key and "against" not in app.query_params

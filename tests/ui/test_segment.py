@@ -58,6 +58,11 @@ def kept() -> KeptResult:
     return loaders.results().of_case("sample", "sample-01")[0]
 
 
+def told(app: AppTest) -> str:
+    """The volumes of what is on screen."""
+    return next(str(e.proto) for e in app.get("html") if "scope-volumes" in str(e.proto) and "<b>" in str(e.proto))
+
+
 def overlays(app: AppTest) -> list[dict[str, Any]]:
     shown = viewer(app)
     assert shown is not None
@@ -72,18 +77,18 @@ def views() -> list[Path]:
 def test_the_slider_changes_mask_and_numbers_without_the_engine(bench: Path) -> None:
     app = segmented()
     own, before = f"{kept().result.volume_ml:.2f} ml", overlays(app)
-    assert own in words(app) and "Dice" in words(app)
+    assert own in told(app) and "Dice" in words(app)
     app.slider[0].set_value(0.9).run()
     (mask,) = views()
     moved = f"{read_mask(mask).volume_ml:.2f} ml"
-    assert moved != own and moved in words(app) and own not in words(app)
+    assert moved != own and moved in told(app) and own not in told(app)
     assert overlays(app) != before and overlays(app)[0]["kind"] == "labels3"
     assert viewer(app)["view"]["title"] == "sample-01"  # type: ignore[index]
     settled(app)
-    assert moved in words(app)
+    assert moved in told(app)
     assert {entry.kind for entry in loaders.guard().ledger.entries()} <= {"score", "reading"}
     app.button(key=f"own-{kept().key}").click().run()
-    assert app.slider[0].value == kept().result.threshold and own in words(app)
+    assert app.slider[0].value == kept().result.threshold and own in told(app)
     assert overlays(app) == before
 
 
@@ -94,9 +99,10 @@ def test_overlays_lesions_and_small_ones(bench: Path) -> None:
     for name, kinds in (("Both", ["mask", "mask"]), ("Probability", ["heat"]), ("Prediction", ["mask"])):
         next(s for s in app.selectbox if s.label == "Overlay").set_value(name).run()
         assert [o["kind"] for o in overlays(app)] == kinds, name
+        assert viewer(app)["view"]["outlines"] == (name == "Both")  # type: ignore[index]
     smallest = next(n for n in app.number_input if n.label == "Smallest, ml")
     smallest.set_value(999.0).run()
-    assert "0.00 ml" in words(app) and "No lesion was segmented" in words(app)
+    assert "0.00 ml" in told(app) and "No lesion was segmented" in words(app)
 
 
 def test_downloads_hold_what_is_on_screen(bench: Path) -> None:
@@ -116,7 +122,30 @@ def test_downloads_hold_what_is_on_screen(bench: Path) -> None:
         assert json.loads(packed.read(name.replace(".nii.gz", ".json")))["Threshold"] == 0.9
     text = report.read_text()
     assert f"{read_mask(mask).volume_ml:.2f} ml" in text and "HD95" in text and "Research use only" in text
+    app.slider[0].set_value(0.91).run()
+    assert app.button(key="make-report") and app.button(key="make-zip")  # another threshold is another file
     assert str(bench) not in text and str(bench) not in json.dumps(downloads.as_shown(on_screen(), None)[1])
+
+
+def saving() -> None:
+    import streamlit as st
+
+    from core.ui import downloads
+    from tests.ui.test_segment import on_screen
+
+    downloads.draw(on_screen(), None, {"dice": 0.5} if st.session_state.get("scored") else None)
+
+
+def test_a_report_that_was_asked_for_before_the_scores_came_is_made_with_them(bench: Path) -> None:
+    def saves(app: AppTest) -> list[str]:
+        return [d.proto.label for d in app.get("download_button") if d.proto.label.startswith("Save")]
+
+    app = AppTest.from_function(saving, default_timeout=90).run()
+    app.button(key="make-report").click().run()
+    app.session_state["scored"] = True
+    until(app.run(), lambda a: saves(a) == ["Save Report"])  # nobody presses again
+    pages = (kept().result.mask.parent / "views").glob("report-*.html")
+    assert any("0.50" in page.read_text() and "had not been measured" not in page.read_text() for page in pages)
 
 
 def on_screen() -> OnScreen:
@@ -128,11 +157,28 @@ def on_screen() -> OnScreen:
 
 def test_isles24_lies_in_ncct_space_and_names_its_revision(bench: Path) -> None:
     shown = on_screen()
-    assert downloads.origin_of(shown).space == "orig"
+    assert downloads.origin(shown).space == "orig"
     hub = replace(shown, source="hub:hugging-science/isles24-stroke@" + "9" * 40)
-    origin = downloads.origin_of(hub)
+    origin = downloads.origin(hub)
     assert origin.space == "ncct" and origin.revision == "9" * 40 and origin.software
+    assert origin.sessions and origin.paths == {} and downloads.origin(shown).sessions
     assert downloads.subject(hub, None).truth is None
+
+
+def test_a_folder_of_ones_own_names_no_session_and_where_its_files_lie(bench: Path) -> None:
+    shown = on_screen()
+    folder = shown.fetched.files["dwi"].path.parent
+    origin = downloads.origin(replace(shown, source=f"local:{folder.parent}"))
+    assert not origin.sessions and origin.space == "orig"
+    assert origin.paths["dwi"] == f"{folder.name}/{shown.fetched.files['dwi'].path.name}"
+
+
+def test_run_is_disabled_where_the_engine_is_missing(bench: Path) -> None:
+    app = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
+    app.selectbox(key="engine").set_value("deepisles").run()
+    until(app, lambda a: button(a, "run"))
+    assert app.button(key="run").disabled and "cannot run" in app.button(key="run").help
+    assert app.warning  # which says why, and what to do
 
 
 def test_a_damaged_probability_is_told_and_the_engines_own_mask_stays(bench: Path) -> None:
@@ -146,7 +192,7 @@ def test_a_damaged_probability_is_told_and_the_engines_own_mask_stays(bench: Pat
     until(app, lambda a: a.error)
     assert len(app.error) == 1 and any(b.label == "Retry" for b in app.button)
     assert app.slider[0].disabled
-    assert f"{result.volume_ml:.2f} ml" in words(app)
+    assert f"{result.volume_ml:.2f} ml" in told(app)
     assert {o["label"] for o in overlays(app)} <= {"truth (follow-up MRI)", "prediction (diffusion)"}
 
 
@@ -158,7 +204,7 @@ def test_other_parameters_leave_the_result_that_was_shown(bench: Path) -> None:
     assert "result" not in app.query_params and button(app, "run")
     assert [o["label"] for o in overlays(app)] == ["truth (follow-up MRI)"]
     again = settled(page(open_app(source="sample", case="sample-01", result=key), "2_Segment.py"))
-    assert not button(again, "run") and f"{kept().result.volume_ml:.2f} ml" in words(again)
+    assert not button(again, "run") and f"{kept().result.volume_ml:.2f} ml" in told(again)
 
 
 def test_another_case_takes_its_result_with_it(bench: Path) -> None:

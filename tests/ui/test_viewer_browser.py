@@ -426,6 +426,19 @@ def test_focus_from_python_wins_over_the_largest_lesion(bench: Bench) -> None:
     assert [float(v) for v in bench.data()["mm"].split(",")] == pytest.approx(SMALL, abs=0.05)
 
 
+def test_a_view_that_asks_for_outlines_shows_them_and_the_next_one_is_as_before(bench: Bench) -> None:
+    outline = bench.page.get_by_role("button", name="Outline only")
+    bench.open("outlines")
+    expect(outline).to_have_attribute("aria-pressed", "true")
+    outline.click()  # a person may fill them all the same
+    expect(outline).to_have_attribute("aria-pressed", "false")
+    bench.press("focus")
+    bench.press("outlines")
+    expect(outline).to_have_attribute("aria-pressed", "true")
+    bench.press("focus")
+    expect(outline).to_have_attribute("aria-pressed", "false")
+
+
 def test_rerun_loads_nothing_and_a_revisit_no_bytes(bench: Bench) -> None:
     asked: list[tuple[int, str]] = []
     bench.page.on("response", lambda r: asked.append((r.status, r.url)) if "/vol/" in r.url else None)

@@ -124,6 +124,7 @@ def make_cases(folder: Path) -> Cases:
         {"title": "gone", "panels": [{**dwi, "path": "/vol/0000/dwi.nii.gz"}]},
         {"title": "labels", "panels": [dwi], "overlays": [{**truth, "path": paths["labels"], "kind": "labels3"}]},
         {"title": "focus", "panels": [dwi], "overlays": [truth], "focus": list(SMALL)},
+        {"title": "outlines", "panels": [dwi], "overlays": [truth, prediction], "outlines": True},
         {
             "title": "heat",
             "panels": [dwi],

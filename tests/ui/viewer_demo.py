@@ -52,6 +52,7 @@ def view_of(case: dict[str, Any]) -> View:
         bool(case.get("synthetic")),
         str(case.get("case", case["title"])),
         tuple(focus) if focus else None,
+        bool(case.get("outlines")),
     )
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import tomllib
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,18 +15,22 @@ from typing import Any
 
 import pytest
 
+from core import __version__
 from core.errors import BadInput, BadVolume
 from core.imaging.nifti import read_mask
+from core.segmentation.engine import load_engine
 from core.segmentation.job import Job
 from core.segmentation.results import JobResult
 from core.segmentation.runner import run_job
 from core.sources.sample import SampleSource
-from core.workflows.export import Origin, bids_zip, subject_of
+from core.workflows.export import bids_zip, read_sidecar, subject_of
+from core.workflows.members import UNKNOWN, members, with_members
+from core.workflows.origin import Origin, origin_of
 
-HUB = Origin("hub:hugging-science/isles24-stroke@0123abc", "ncct")
+HUB = Origin("hub:hugging-science/isles24-stroke@0123abc", "ncct", sessions=True)
 IMAGE = re.compile(
-    r"(?P<sub>sub-[A-Za-z0-9]+)/(?P<ses>ses-[A-Za-z0-9]+)/anat/(?P=sub)_(?P=ses)_space-(orig|ncct)_label-L"
-    r"_desc-[A-Za-z0-9]+_(mask|probseg)\.(nii\.gz|json)"
+    r"(?P<sub>sub-[A-Za-z0-9]+)/((?P<ses>ses-[A-Za-z0-9]+)/)?anat/(?P=sub)_(?(ses)(?P=ses)_)space-(orig|ncct)_label-L"
+    r"_desc-[A-Za-z0-9]+_(mask|probseg)\.(nii\.gz|json)"  # what the validator is to look at
 )
 ROOT_FILES = {"dataset_description.json", "README.md", ".bidsignore"}
 
@@ -43,15 +48,17 @@ def check_derivative(root: Path) -> dict[str, Any]:
     """Hold a folder against the rules for derivative datasets; its dataset_description."""
     names = {str(path.relative_to(root)) for path in root.rglob("*") if path.is_file()}
     assert names >= ROOT_FILES
-    for name in names - ROOT_FILES:
+    said: dict[str, Any] = json.loads((root / "dataset_description.json").read_text())
+    for name in (name for name in names - ROOT_FILES if "_disagreement." not in name):
         assert IMAGE.fullmatch(name), name
         other = name.replace(".nii.gz", ".json") if name.endswith(".nii.gz") else name.replace(".json", ".nii.gz")
         assert other in names
         if name.endswith(".json"):
             told = json.loads((root / name).read_text())
-            assert told["SpatialReference"] and all(uri.startswith("bids:") for uri in told["Sources"])
+            assert told["SpatialReference"] and told["SourceSha256"]
+            assert all(uri.startswith("bids:source:") for uri in told.get("Sources", ()))
+            assert "source" in said.get("DatasetLinks", {}) or "Sources" not in told
             assert name.endswith("probseg.json") or told["Type"] == "Lesion"
-    said: dict[str, Any] = json.loads((root / "dataset_description.json").read_text())
     assert said["DatasetType"] == "derivative"
     assert re.fullmatch(r"1\.\d+\.\d+", said["BIDSVersion"])
     assert said["Name"] and all(maker["Name"] for maker in said["GeneratedBy"])
@@ -108,6 +115,79 @@ def test_no_folder_of_this_machine_is_told(result: JobResult, tmp_path: Path) ->
         assert "jane" not in text and str(result.mask.parent) not in text
 
 
+def test_a_session_is_named_only_where_it_is_known(result: JobResult, tmp_path: Path) -> None:
+    for origin in (Origin("local:/data"), origin_of(None, {"dwi": Path("/x/sub-1_ses-02_dwi.nii.gz")})):
+        root = unpacked(bids_zip(result, origin, tmp_path / "a.zip"), tmp_path / f"ds{len(origin.source)}")
+        assert "DatasetLinks" not in check_derivative(root)
+        names = [path.relative_to(root).as_posix() for path in root.rglob("*_mask.*")]
+        assert len(names) == 4 and not any("ses-" in name for name in names)
+        assert all(name.startswith(f"{subject_of('sample-05')}/anat/") for name in names)
+        told = json.loads(next(root.rglob("*diffusion_mask.json")).read_text())
+        assert "Sources" not in told and len(told["SourceSha256"]) == 2
+
+
+def test_what_the_paths_of_a_folder_tell_is_told(result: JobResult, tmp_path: Path) -> None:
+    files = {name: Path(f"/data/isles24 copy/sub 1/ses-0001/{name}.nii.gz") for name in ("dwi", "adc")}
+    origin = origin_of("local:/data/isles24 copy", files)
+    root = unpacked(bids_zip(result, origin, tmp_path / "a.zip"), tmp_path / "ds")
+    assert check_derivative(root)["DatasetLinks"] == {"source": "../.."}
+    mask = next(root.rglob("*_space-orig_*diffusion_mask.json"))
+    assert "_ses-0001_" in mask.name and mask.parents[1].name == "ses-0001"
+    told = json.loads(mask.read_text())
+    assert told["Sources"] == [f"bids:source:sub%201/ses-0001/{name}.nii.gz" for name in ("dwi", "adc")]
+    assert origin.when(files) == "ses-0001" and not origin.sessions
+    assert "derivatives/strokescope" in (root / "README.md").read_text()
+
+
+def test_sessions_in_words_only_of_what_is_known() -> None:
+    assert origin_of("sample", {}).when(["dwi", "adc"]) == "ses-02 (follow-up MRI, day 2–9)"
+    assert origin_of("hub:a/isles24-stroke@1", {}).space == "ncct"
+    for spec in (None, "local", "hub:a/stroke@1"):
+        unknown = origin_of(spec, {"dwi": Path("/x/y.nii.gz")})
+        assert (unknown.when(["dwi"]), unknown.sessions, unknown.space) == ("not told", False, "orig")
+        assert unknown.session_of(["mask1", "mask2"]) is None and unknown.uri("dwi") is None
+    assert origin_of("sample", {}).session_of(["mask1"]) == "ses-02"
+
+
+def joined(result: JobResult, folder: Path) -> JobResult:
+    """The result as if a consensus had made it, with a map of disagreement."""
+    told = json.loads(result.sidecar.read_text())
+    names = [{"name": "diffusion 1.x"}, {"name": "network 2+ab (2)"}]
+    told["GeneratedBy"] |= {"Engine": "consensus", "Citation": "cite its members"}
+    told |= {"Notes": {"members": names, "disagreement": "mean difference"}, "Inputs": {"mask1": {"sha256": "a" * 64}}}
+    (folder / "c.json").write_text(json.dumps(told))
+    shutil.copy(result.mask, folder / "d.nii.gz")
+    return replace(result, engine="consensus", core=None, sidecar=folder / "c.json", disagreement=folder / "d.nii.gz")
+
+
+def test_a_consensus_tells_its_members_and_its_disagreement(result: JobResult, tmp_path: Path) -> None:
+    both = joined(result, tmp_path)
+    network = {"GeneratedBy": {"Engine": "network", "Version": "2+ab", "Licence": "MIT", "Citation": "N, 2025"}}
+    told = with_members(read_sidecar(both), [network, {"GeneratedBy": None}])
+    root = unpacked(bids_zip(both, HUB, tmp_path / "a.zip", told), tmp_path / "ds")
+    said = check_derivative(root)
+    assert [(m["Name"], m["Version"]) for m in said["GeneratedBy"][2:]] == [("diffusion", "1.x"), ("network", "2+ab")]
+    assert "MIT" in said["GeneratedBy"][3]["Description"] and "N, 2025" in said["HowToAcknowledge"]
+    assert "network 2+ab; licence: MIT; to cite: N, 2025" in (root / "README.md").read_text()
+    images = [path.name for path in root.rglob("*.nii.gz") if path.name.endswith("_disagreement.nii.gz")]
+    assert len(images) == 1 and "probseg" not in images[0]
+    assert "_disagreement" in (root / ".bidsignore").read_text()
+    assert with_members(read_sidecar(result), [network]) == read_sidecar(result)
+
+
+def test_a_member_of_this_very_version_is_told_by_its_engine() -> None:
+    version = load_engine("diffusion").info.version
+    for name, licence in ((version, load_engine("diffusion").info.licence), ("0.0", UNKNOWN)):
+        notes = {"members": [{"name": f"diffusion {name}"}]}
+        told = with_members({"GeneratedBy": {"Engine": "consensus"}, "Notes": notes}, [])
+        assert members(told)[0]["Licence"] == licence
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((Path(__file__).parents[2] / "pyproject.toml").read_text())["project"]
+    assert project["version"] == __version__ == Origin("sample").software
+
+
 def test_subjects_are_letters_and_digits_and_do_not_collide() -> None:
     assert subject_of("sub-stroke0001") == "sub-stroke0001"
     assert subject_of(None) == "sub-case"
@@ -134,8 +214,12 @@ def test_the_bids_validator_finds_no_error(result: JobResult, tmp_path: Path) ->
     validator = os.environ.get("STROKESCOPE_BIDS_VALIDATOR") or shutil.which("bids-validator-deno")
     if validator is None:
         pytest.skip("bids-validator-deno is not installed (pip install bids-validator-deno, in its own environment)")
-    for origin in (HUB, Origin("sample")):
-        root = unpacked(bids_zip(result, origin, tmp_path / "a.zip"), tmp_path / origin.space)
+    files = {name: Path(f"/data/sub 1/ses-0001/{name}.nii.gz") for name in ("dwi", "adc")}
+    cases = [(result, HUB), (result, origin_of(None, files)), (result, origin_of("local:/data", files))]
+    cases += [(joined(result, tmp_path), HUB)]
+    for n, (one, origin) in enumerate(cases):
+        told = with_members(read_sidecar(one), [])
+        root = unpacked(bids_zip(one, origin, tmp_path / "a.zip", told), tmp_path / f"ds{n}")
         done = subprocess.run(
             [validator, "--json", str(root)], capture_output=True, text=True, timeout=120, check=False
         )

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import stat
 import threading
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from uuid import uuid4
 
@@ -137,3 +138,24 @@ def test_what_a_dead_writer_left_is_swept(tmp_path: Path) -> None:
         path.write_text("half")
     JobBook(tmp_path).sweep()
     assert mine.exists() and not dead.exists()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"created": "x"}, {"created": 1e400}, {"created": True}, {"pid": "7"}, {"pid": 2**40},
+        {"state": "done", "ended": "-"}, {"fraction": None}, {"fraction": 7}, {"owner": None},
+        {"parameters": [["a", "b"]]}, {"parameters": {"a": None}}, {"reason": 5}, {"members": "c" * 32},
+        {"members": [7]}, {"case_id": ["c"]}, {"state": ["done"]}, {"born": "now"}, {"unexplained": 1}, {"phase": {}},
+        {"job_id": 5},
+    ],
+)  # fmt: skip
+def test_one_bad_record_is_none_and_breaks_no_other(tmp_path: Path, change: dict[str, object]) -> None:
+    good, bad = record(), record()
+    for one, changes in ((good, {}), (bad, change)):
+        (tmp_path / f"{one.job_id}.json").write_text(json.dumps(asdict(one) | changes), encoding="utf-8")
+    book, new = JobBook(tmp_path), record()
+    assert book.all() == (good,)
+    book.open(new)
+    assert sorted(book.all(), key=lambda one: one.job_id) == sorted((good, new), key=lambda one: one.job_id)
+    book.close()

@@ -16,8 +16,9 @@ from core.errors import BadParameter
 from core.imaging.nifti import read_mask
 from core.segmentation.lesions import count_lesions
 from core.segmentation.results import JobResult
-from core.workflows.export import Origin, bids_zip
+from core.workflows.export import bids_zip
 from core.workflows.looking import as_looked, look_at, reading_step, threshold_of, told_looked
+from core.workflows.origin import Origin
 from core.workflows.report import Subject, html_report
 from tests.workflows.test_reading import CORE, opened, scene
 

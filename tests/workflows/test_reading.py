@@ -20,7 +20,7 @@ from core.imaging.nifti import read_mask, read_volume, write_mask, write_probabi
 from core.imaging.volume import Affine, Mask, Volume
 from core.segmentation.lesions import lesion_rows
 from core.segmentation.results import JobResult
-from core.workflows.reading import Reading
+from core.workflows.reading import Reading, View
 from core.workflows.reading_files import open_reading, write_mask_view, write_overlap_view
 
 SHAPE = (24, 20, 14)
@@ -60,6 +60,13 @@ def opened(result: JobResult, truth: Path | None, adc: Path | None) -> Reading:
     return open_reading(result, truth, adc, adc_scale=SCALE, adc_core=CORE, midplane=PLANE)
 
 
+def whole(reading: Reading, view: View) -> NDArray[np.bool_]:
+    """The view's mask on the whole grid."""
+    voxels = np.zeros(reading.shape, np.bool_, order="F")
+    voxels.reshape(-1, order="F")[reading.in_file(view.parts)] = True
+    return voxels
+
+
 def masks(result: JobResult, truth: Path, threshold: float) -> tuple[Mask, Mask]:
     assert result.probability is not None
     values = np.rint(read_volume(result.probability).data * 255)
@@ -79,19 +86,13 @@ def test_any_threshold_scores_as_a_mask_file_would(
     reading = opened(result, truth_path, adc)
     view = reading.at(threshold)
     mask, truth = masks(result, truth_path, threshold)
-    assert np.array_equal(reading.whole(view.inside), mask.data)
+    assert np.array_equal(whole(reading, view), mask.data)
     score = score_masks(mask, truth)
     assert view.against is not None
     for name in ("dice", "volume_truth_ml", "avd_ml", "lesion_f1_isles22", "lesion_f1_isles24"):
         assert getattr(view.against, name) == pytest.approx(getattr(score, name)), name
     assert view.against.lesion_count_difference == score.lesion_count_difference
     assert view.volume_ml == pytest.approx(score.volume_prediction_ml)
-    level = int(np.ceil(threshold * 255 - 1e-6))
-    curves = reading.curves
-    assert curves.dice is not None and curves.core_volume_ml is not None
-    assert curves.volume_ml[level] == pytest.approx(view.volume_ml)
-    assert curves.dice[level] == pytest.approx(view.against.dice)
-    assert curves.core_volume_ml[level] == pytest.approx(view.core_volume_ml)
 
 
 def test_lesions_are_measured_as_the_worker_measures_them(tmp_path: Path) -> None:
@@ -122,8 +123,8 @@ def test_small_lesions_are_left_out(tmp_path: Path) -> None:
     assert view.lesion_count + view.left_out == every.lesion_count
     assert min(row.volume_ml for row in reading.rows(view)) >= least * (1 - 1e-9)
     assert view.volume_ml == pytest.approx(sum(v for v in volumes if v >= least * (1 - 1e-9)))
-    assert not (view.inside & ~every.inside).any()
-    kept = score_masks(Mask(reading.whole(view.inside), oblique()), read_mask(truth))
+    assert not (view.parts.painted() & ~every.parts.painted()).any()
+    kept = score_masks(Mask(whole(reading, view), oblique()), read_mask(truth))
     assert view.against is not None and view.against.lesion_f1_isles24 == pytest.approx(kept.lesion_f1_isles24)
 
 
@@ -134,7 +135,7 @@ def test_the_engines_own_threshold_gives_its_own_mask(tmp_path: Path) -> None:
     write_mask(Mask(own, oblique()), result.mask, like)
     reading = opened(result, None, None)
     view = reading.at()
-    assert np.array_equal(reading.whole(view.inside), own)
+    assert np.array_equal(whole(reading, view), own)
     assert view.against is None and view.core_volume_ml is None
     assert all(row.mean_adc is None for row in reading.rows(view))
 
@@ -144,13 +145,13 @@ def test_views_are_written_once_by_their_content(tmp_path: Path) -> None:
     reading, views = opened(result, truth, like), tmp_path / "views"
     low, high = reading.at(0.3), reading.at(0.8)
     one = write_mask_view(reading, low, views, like)
-    assert np.array_equal(read_mask(one).data, reading.whole(low.inside))
+    assert np.array_equal(read_mask(one).data, whole(reading, low))
     stamp = one.stat().st_mtime_ns
     assert write_mask_view(reading, reading.at(0.3), views, like) == one and one.stat().st_mtime_ns == stamp
     assert write_mask_view(reading, high, views, like) != one
     labels = write_overlap_view(reading, high, views, like)
     assert labels is not None
-    expected = overlap_labels(reading.whole(high.inside), read_mask(truth).data)
+    expected = overlap_labels(whole(reading, high), read_mask(truth).data)
     assert np.array_equal(read_volume(labels).data, expected)
     assert write_overlap_view(opened(result, None, None), high, views, like) is None
     assert not list(views.glob(".*"))

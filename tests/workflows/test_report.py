@@ -18,10 +18,11 @@ from core.errors import BadVolume, GridMismatch
 from core.evaluation.score import score_files
 from core.imaging.figure import BLUE, ORANGE, key_slices, lay_of, outline, picture, read_planes
 from core.imaging.geometry import world
-from core.imaging.nifti import write_mask, write_volume
+from core.imaging.nifti import read_mask, write_mask, write_volume
 from core.imaging.volume import Affine, Mask, Volume
 from core.segmentation.results import JobResult, LesionRow
-from core.workflows.report import MOST_LESIONS, NOTICE, Subject, html_report
+from core.workflows.origin import Origin, origin_of
+from core.workflows.report import MOST_LESIONS, NOTICE, Subject, html_report, subject_of_report
 from tests.ui.browser import launch
 
 SHAPE = (30, 26, 12)
@@ -82,17 +83,53 @@ def pictures(data: bytes) -> list[np.ndarray[Any, Any]]:
 
 def test_it_shows_numbers_warnings_and_provenance(tmp_path: Path) -> None:
     result, subject = scene(tmp_path)
+    known = subject_of_report(Origin("hub:a/b@0123", sessions=True), subject.images, "2026-11-23")
+    subject = replace(known, truth=subject.truth, scores=subject.scores)
     data = html_report(result, TOLD, subject)
     page = Page(data)
-    for said in ("sub-1", "diffusion 1.0", "follow-up MRI, day 2–9", "1.80 ml", "1.10 ml", "Look twice.", "ab" * 32,
+    for said in ("sub-1", "diffusion 1.0", "ses-02 (follow-up MRI, day 2–9)", "2026-11-23",
+                 "1.80 ml", "1.10 ml", "Look twice.", "ab" * 32,
                  "adc_core = 620.0 10⁻⁶ mm²/s", "3.2 s, at most 210 MB", "Apache-2.0", "A paper, 2026", "It fails.",
                  "hub:a/b@0123", "Lesion F1, ISLES'22", "twice the volume in both masks", "0.285"):  # fmt: skip
         assert said in page.words, said
-    assert page.words.count(NOTICE) == 2
+    assert page.words.count(NOTICE) == page.words.count("hub:a/b@0123") == 2  # the same words on both pages
     assert "eligible" not in page.words and "diagnos" not in page.words
     assert data == html_report(result, TOLD, subject)
     bare = Page(html_report(result, TOLD, replace(subject, truth=None, scores=None)))
     assert "There is no truth" in bare.words
+
+
+def test_nothing_is_said_of_a_session_or_a_task_that_nobody_told(tmp_path: Path) -> None:
+    result, subject = scene(tmp_path)
+    plain = subject_of_report(origin_of(None, subject.images), subject.images, "")
+    told = {**TOLD, "Source": "elsewhere"}
+    words = Page(html_report(result, told, replace(plain, truth=subject.truth, scores=subject.scores))).words
+    assert "follow-up" not in words and "ses-" not in words and "0.285" not in words
+    assert words.count("files of the user's own") == 2 and "elsewhere" not in words
+    assert "The engine's task: lesion." in words
+
+
+def test_a_warning_is_whole_and_known_failures_make_room(tmp_path: Path) -> None:
+    result, subject = scene(tmp_path)
+    warnings = tuple(f"{n} " + "a long warning that goes on " * 16 + "end." for n in range(3))
+    told = {**TOLD, "KnownFailures": [f"failure {n}" for n in range(9)]}
+    words = Page(html_report(replace(result, warnings=warnings), told, subject)).words
+    assert all(warning in words for warning in warnings) and "…" not in words
+    assert "failure 0" not in words or "failure 8" not in words
+    assert all(f"failure {n}" in Page(html_report(result, told, subject)).words for n in range(9))
+    joined = {**TOLD, "Members": [{"Name": "one", "Version": "2", "Licence": "MIT", "Citation": "N, 2025"}]}
+    assert "one 2; licence: MIT; to cite: N, 2025" in Page(html_report(result, joined, subject)).words
+
+
+@pytest.mark.parametrize("turn", [0.0, 18.0, -25.0])
+def test_the_height_of_a_slice_is_that_of_its_lesion(tmp_path: Path, turn: float) -> None:
+    cos, sin = np.cos(np.deg2rad(turn)), np.sin(np.deg2rad(turn))
+    affine = AFFINE @ np.array([[1, 0, 0, 0], [0, cos, -sin * 2.5, 0], [0, sin / 2.5, cos, 0], [0, 0, 0, 1]])
+    for lesion, middle in ((True, (6, 12.5)), (False, (14.5, 12.5))):
+        result, subject = scene(tmp_path, affine, lesion)
+        page = html_report(result, TOLD, replace(subject, truth=None, scores=None)).decode()
+        for k in key_slices([read_mask(result.mask).data], lay_of(affine)):
+            assert f"z {world(affine, (*middle, k))[2]:.0f} mm" in page
 
 
 def test_it_loads_nothing_and_runs_nothing(tmp_path: Path) -> None:
@@ -175,6 +212,14 @@ def test_what_cannot_be_drawn_is_said(tmp_path: Path) -> None:
         html_report(replace(result, mask=tmp_path / "none.nii.gz"), TOLD, subject)
 
 
+def test_of_thousands_of_lesions_the_rest_is_counted_though_it_has_no_rows(tmp_path: Path) -> None:
+    result, subject = scene(tmp_path)
+    rows = tuple(replace(result.lesions[0], index=i, volume_ml=1.0) for i in range(1, 1001))
+    result = replace(result, lesions=rows, lesion_count=5000, volume_ml=1400.0)
+    text = Page(html_report(result, TOLD, subject)).words
+    assert f"and {5000 - MOST_LESIONS:,} smaller, {1400 - MOST_LESIONS:.2f} ml together" in text
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize("crowded", [False, True])
 def test_it_prints_on_two_pages(tmp_path: Path, crowded: bool) -> None:
@@ -183,11 +228,13 @@ def test_it_prints_on_two_pages(tmp_path: Path, crowded: bool) -> None:
     if crowded:
         many = tuple(replace(result.lesions[0], index=i) for i in range(1, 60))
         long = "A very long sentence that goes on and on " * 12
-        result = replace(result, case_id="x" * 100, lesions=many, lesion_count=59, warnings=(long,) * 30,
+        result = replace(result, case_id="x" * 100, lesions=many, lesion_count=59, warnings=(long.upper(),) * 30,
                          engine_version="1" * 90)  # fmt: skip
         subject = replace(subject, source="hub:" + "o" * 300, made="m" * 100)
         by = dict.fromkeys(("Label", "Task", "Licence", "Citation"), long)
-        told = {**TOLD, "GeneratedBy": by, "Validated": long, "KnownFailures": [long] * 20, "Notes": {"n": long},
+        part = dict.fromkeys(("Name", "Version", "Licence", "Citation"), long)
+        told = {**TOLD, "GeneratedBy": by, "Members": [part] * 6,
+                "Validated": long, "KnownFailures": [long] * 20, "Notes": {"n": long},
                 "Parameters": {f"parameter_{i}_{'y' * 30}": {"value": "v" * 60, "unit": "u" * 60} for i in range(90)},
                 "Inputs": {f"mask{i}": {"sha256": "f" * 64} for i in range(9)}, "Source": long}  # fmt: skip
         assert f"and {59 - MOST_LESIONS} smaller" in Page(html_report(result, told, subject)).words

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from core.segmentation.engine import (
     Value,
     needed,
 )
-from core.segmentation.engines.deepisles_ways import Conda, Docker, Setup, Task, find_way, setup_of
+from core.segmentation.engines.deepisles_ways import VERSION, Conda, Docker, Setup, Task, find_way, setup_of, version_of
 from core.segmentation.engines.deepisles_words import diagnose
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ TEAMS = ("SEALS", "NVAUTO", "SWAN")
 INFO = EngineInfo(
     name="deepisles",
     label="DeepISLES, an ensemble of three networks (ISLES'22)",
-    version="1.0",
+    version=VERSION,
     inputs=("dwi", "adc"),
     optional=("flair",),
     validated=(
@@ -83,7 +83,10 @@ class DeepIsles:
     @property
     def info(self) -> EngineInfo:
         """What it is, needs, and cannot do."""
-        return INFO
+        try:
+            return replace(INFO, version=version_of(self._setup()))
+        except BadSettings:  # `missing` tells of it
+            return INFO
 
     def needs(self, voxels: int, parameters: Mapping[str, Value]) -> Needs:
         """An estimate from what its authors ask for, for all it starts; not measured by us."""

@@ -20,6 +20,7 @@ from core.segmentation.engine_info import Missing
 from core.segmentation.engines.deepisles_words import diagnose, no_image
 
 IMAGE = "isleschallenge/deepisles"
+VERSION = "1.0"  # of our way to it
 ENVIRONMENT = "isles_ensemble"
 APP = Path("/app")
 INSIDE = "/app/data"  # where the image looks for its inputs, and below which it writes results/
@@ -76,6 +77,13 @@ def setup_of(environ: Mapping[str, str]) -> Setup:
         timeout_s=1700.0,
         environ={name: value for name, value in environ.items() if name not in _OURS},
     )
+
+
+def version_of(setup: Setup) -> str:
+    """Tells results of one DeepISLES from those of another, as far as the setup does: the name of its image."""
+    if setup.image == IMAGE or (setup.app / "src" / "isles22_ensemble.py").is_file():
+        return VERSION
+    return f"{VERSION}+{hashlib.sha256(setup.image.encode()).hexdigest()[:12]}"
 
 
 _OURS = frozenset((*SECRETS, *THREADS, PARENT, "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "VIRTUAL_ENV"))

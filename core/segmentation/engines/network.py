@@ -8,7 +8,7 @@ nothing (core.segmentation.models).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from math import prod
@@ -30,7 +30,7 @@ from core.segmentation.engine import (
     needed,
 )
 from core.segmentation.engines import network_needs, network_weights, network_windows
-from core.segmentation.engines.network_config import CONFIG_NAME, ModelConfig, load_config
+from core.segmentation.engines.network_config import ModelConfig, parse_config, read_config
 from core.segmentation.engines.network_nets import ARCHITECTURES, ONNX, Triple
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ FAILURES = (
     "A network gives an answer for any image, also for one unlike those it was trained on.",
     "Its probability is the network's own and not calibrated.",
 )
-READ, LOADED, WINDOWS = 0.15, 0.25, 0.9  # of the engine's work
+WINDOWS = 0.95  # of the engine's work, when the last of them is done
 LEAST_COVER = 0.9  # of the network's grid that each image should show
 EINOPS = ("UNETR", "SwinUNETR")  # networks of MONAI that need it
 
@@ -52,19 +52,19 @@ def open_engine(model: Path) -> Network:
     Raises:
         BadModel: the folder holds no model, or one that is refused.
     """
-    config = load_config(model)
+    said = read_config(model)
+    config = parse_config(said)
     weights = network_weights.weights_path(model, config.weights)
     kind = network_weights.kind_of(weights)
     if (kind == network_weights.ONNX) != (config.network == ONNX):
         raise BadModel(f"{weights.name} is {kind}, but the config names {config.network}", hint="correct the config")
+    width = ARCHITECTURES[config.network].width(config.arguments) if config.network != ONNX else 0
+    width = width or max(8, network_weights.onnx_found(weights).width)  # refused before all of it is read
     sha256 = network_weights.digest(weights)
     if config.sha256 not in (None, sha256):
-        said = f"the weights have the sha256 {sha256[:12]}…, the config says {str(config.sha256)[:12]}…"
-        raise BadModel(said, hint="fetch them again, or correct weights.sha256")
-    width = ARCHITECTURES[config.network].width(config.arguments) if config.network != ONNX else 0
-    width = width or max(8, network_weights.onnx_found(weights).width)
-    said = hashlib.sha256((model / CONFIG_NAME).read_bytes()).hexdigest()
-    return Network(model, config, sha256, said, weights.stat().st_size, width)
+        told = f"the weights have the sha256 {sha256[:12]}…, the config says {str(config.sha256)[:12]}…"
+        raise BadModel(told, hint="fetch them again, or correct weights.sha256")
+    return Network(model, config, sha256, hashlib.sha256(said).hexdigest(), weights.stat().st_size, width)
 
 
 @dataclass(frozen=True)
@@ -143,50 +143,65 @@ class Network:
 
         settled = self.info.settle(parameters)
         config = self.config
-        grid, prepared, adc_scale, warnings = self._prepare(inputs, phase)
+        chosen = needed(inputs, self.info)
+        like = chosen[0].header
+        voxels = prod(like.grid)
+        loaded = network_needs.loading(config, voxels, self.needs(voxels, settled).seconds)
+        grid, prepared, adc_scale, warnings = self._prepare(chosen, phase, loaded)
         window = network_windows.window_of(config.patch, grid.shape, config.stride, config.spread)
-        rungs, on = self._ways(window, str(settled["precision"]))
+        threshold = float(settled["threshold"])
+        rungs, on = self._ways(window, str(settled["precision"]), threshold)
 
         def tick(done: int, of: int) -> None:
-            phase(f"Window {done} of {of}", LOADED + (WINDOWS - LOADED) * done / of)
+            phase(f"Window {done} of {of}", loaded + (WINDOWS - loaded) * done / of)
 
         axes = mirror_axes(str(settled["mirror"]), config.orientation)
         answer = infer(prepared, rungs, on, float(settled["overlap"]), axes, tick)
+        self._make_sure()
         notes = answer.facts() | {"grid": list(grid.shape), "weights": self.sha256}
         del prepared
         phase("Mapping the answer back", WINDOWS)
         probability = network_grid.lesion_probability(answer.data, config)
         warnings += answer.warnings
         del answer
-        like = inputs[config.modalities[0]].header
         native = network_grid.back(probability, grid, like.grid, like.affine)
-        threshold = float(settled["threshold"])
         phase("Done", 1.0)
         mask = Mask(network_grid.mask_of(native, threshold), like.affine)
         return Segmentation(mask, native, None, warnings, adc_scale, threshold=threshold, notes=notes)
 
-    def _prepare(self, inputs: Mapping[str, Image], phase: Phase) -> tuple[Grid, Floats, float | None, tuple[str, ...]]:
-        """The network's grid, its channels (C, x, y, z), what scales the ADC, and warnings; images are let go."""
+    def _make_sure(self) -> None:
+        """Raise BadModel where the weights are not those any more that the version names; they may be gone by now."""
+        path = self.folder / self.config.weights
+        if path.exists() and network_weights.digest(path) != self.sha256:
+            raise BadModel("the model's weights changed while they were used", hint="run it again")
+
+    def _prepare(
+        self, chosen: Sequence[Image], phase: Phase, share: float
+    ) -> tuple[Grid, Floats, float | None, tuple[str, ...]]:
+        """The network's grid, its channels (C, x, y, z), what scales the ADC, and warnings; images are let go.
+
+        Args:
+            share: of the work that is done when the network's first window begins.
+        """
         from core.segmentation.engines import network_grid
 
         config = self.config
         images: dict[str, Floats] = {}
         warnings: tuple[str, ...] = ()
-        chosen = needed(inputs, self.info)
         first = chosen[0].header
         grid = network_grid.network_grid(first.grid, first.affine, config.orientation, config.spacing_mm)
         for at, image in enumerate(chosen):
-            phase(f"Reading {image.title}", READ * at / len(chosen))
+            phase(f"Reading {image.title}", share * at / (len(chosen) + 1))
             images[image.name] = network_grid.bring(image.volume(), grid, image.name)
             image.release()
             cover = network_grid.cover(image.header.grid, image.header.affine, grid)
             if cover < LEAST_COVER:
                 warnings += (f"{image.title} shows only {cover:.0%} of the field of view.",)
-        phase("Scaling", READ)
+        phase("Scaling", share * len(chosen) / (len(chosen) + 1))
         prepared, scale = network_grid.channels(images, config)
         return grid, prepared, scale, warnings
 
-    def _ways(self, window: Triple, precision: str) -> tuple[tuple[Rung, ...], Open]:
+    def _ways(self, window: Triple, precision: str, threshold: float) -> tuple[tuple[Rung, ...], Open]:
         """The devices to try, and how the model is opened there."""
         from core.segmentation.engines.network_predict import Predictor, cores, has_gpu, open_predictor
         from core.segmentation.engines.network_run import ladder
@@ -196,7 +211,7 @@ class Network:
         threads = self.threads or cores()
 
         def on(rung: Rung) -> Predictor:
-            return open_predictor(self.config, self.folder, rung.device, rung.window, precision, threads)
+            return open_predictor(self.config, self.folder, rung.device, rung.window, precision, threads, threshold)
 
         at_once = network_needs.at_once(self.config, self.width, prod(window))
         gpu, config = not onnx and has_gpu(), self.config

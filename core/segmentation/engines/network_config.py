@@ -27,6 +27,7 @@ from core.segmentation.engines.network_arguments import (
     whole,
     word,
 )
+from core.segmentation.engines.network_files import open_plain
 from core.segmentation.engines.network_nets import ARCHITECTURES, ONNX, Triple, read_arguments
 
 CONFIG_NAME = "strokescope.json"
@@ -128,19 +129,20 @@ def load_config(folder: Path) -> ModelConfig:
     Raises:
         BadModel: there is none, or it is not one.
     """
-    path = folder / CONFIG_NAME
+    return parse_config(read_config(folder))
+
+
+def read_config(folder: Path) -> bytes:
+    """The config's bytes, one more than MAX_CONFIG at most. Raises BadModel where there is none."""
     hint = f"choose a folder that holds a {CONFIG_NAME}; docs/models.md shows one"
     if (folder / "configs" / "metadata.json").is_file() or (folder / "configs" / "inference.json").is_file():
         said = "this is a MONAI bundle, whose configuration can run any code, so it is not opened"
         raise BadModel(said, hint=f"save its weights as safetensors beside a {CONFIG_NAME} (docs/models.md)")
-    if path.exists() and not path.is_file():
-        raise BadModel(f"the model's {CONFIG_NAME} cannot be read (it is no plain file)", hint=hint)
     try:
-        with path.open("rb") as file:
-            data = file.read(MAX_CONFIG + 1)
+        with open_plain(folder / CONFIG_NAME) as file:
+            return file.read(MAX_CONFIG + 1)
     except OSError as error:
         raise BadModel(f"the model's {CONFIG_NAME} cannot be read ({error.strerror})", hint=hint) from None
-    return parse_config(data)
 
 
 def parse_config(data: bytes) -> ModelConfig:
@@ -276,8 +278,9 @@ def _patch(said: object) -> Triple:
 
 def _check_patch(config: ModelConfig) -> None:
     for side, step in zip(config.patch, config.stride, strict=True):
-        if side % step:
-            raise refused("patch", f"has a side of {side}, which {config.network} needs to be a multiple of {step}")
+        if side % step or step > MAX_PATCH:
+            said = f"has a side of {side}, which {config.network} needs to be a multiple of {step}"
+            raise refused("patch", said if side else f"cannot be free: {config.network} needs multiples of {step}")
         if side == 0 and config.network != ONNX and ARCHITECTURES[config.network].fixed:
             raise refused("patch", f"must have no 0 for {config.network}, which is made for one window size")
     if config.spread and config.patch == config.stride:

@@ -22,6 +22,7 @@ START_S, ONNX_START_S = 7.0, 2.0
 PER_CHANNEL_S = 0.15e-6  # for a voxel of a window and a channel at full resolution, on two cores
 NATIVE_S = 0.5e-6  # for a voxel of the image
 AT_ONCE, AT_ONCE_MB = 4, 800.0  # windows at once on the CPU: a third of the time of one by one, while memory is small
+LEAST_LOADING, MOST_LOADING = 0.02, 0.25  # of a job, whatever is predicted
 MIRRORS = {"off": 1, "sides": 2, "all": 8}
 
 
@@ -45,6 +46,12 @@ def predict(config: ModelConfig, weights_bytes: int, width: int, voxels: int, ov
     seconds = start + windows * window * width * PER_CHANNEL_S + voxels * NATIVE_S
     copies = ONNX_COPIES if config.network == ONNX else COPIES
     return Needs(base + copies * weights_bytes / 1e6 + inside / 1e6, seconds, disk_mb=12 * voxels / 1e6)
+
+
+def loading(config: ModelConfig, voxels: int, seconds: float) -> float:
+    """The share of a job's predicted seconds that passes before its first window."""
+    start = ONNX_START_S if config.network == ONNX else START_S
+    return min(MOST_LOADING, max(LEAST_LOADING, (start + voxels * NATIVE_S / 2) / max(seconds, 1e-3)))
 
 
 def windows_of(config: ModelConfig, side: float, overlap: float) -> int:

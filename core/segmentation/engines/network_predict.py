@@ -55,9 +55,18 @@ def has_gpu() -> bool:
 
 
 def open_predictor(
-    config: ModelConfig, folder: Path, device: str, window: Triple, precision: str, threads: int
+    config: ModelConfig,
+    folder: Path,
+    device: str,
+    window: Triple,
+    precision: str,
+    threads: int,
+    threshold: float | None = None,
 ) -> Predictor:
     """The model on a device, "cpu" or "cuda".
+
+    Args:
+        threshold: of the lesion's probability, by which the precision is judged; None for the config's own.
 
     Raises:
         BadModel: its weights are not this network's.
@@ -65,7 +74,18 @@ def open_predictor(
     path = network_weights.weights_path(folder, config.weights)
     if config.network == ONNX:
         return OnnxPredictor(path, config, window, threads)
-    return TorchPredictor(load_network(config, path, window), device, precision, threads)
+    lesion = lesion_of(config, config.threshold if threshold is None else threshold)
+    return TorchPredictor(load_network(config, path, window), device, precision, threads, lesion=lesion)
+
+
+def lesion_of(config: ModelConfig, threshold: float) -> Callable[[Floats], NDArray[np.bool_]]:
+    """What says where raw answers (B, K, x, y, z) are lesion; leaves them as they are."""
+    from core.segmentation.engines.network_grid import lesion_probability, mask_of
+
+    def found(answers: Floats) -> NDArray[np.bool_]:
+        return np.stack([mask_of(lesion_probability(answer.copy(), config), threshold) for answer in answers])
+
+    return found
 
 
 def load_network(config: ModelConfig, path: Path, window: Triple) -> Any:
@@ -145,6 +165,7 @@ class TorchPredictor:
         precision: "float32", or "bfloat16" where the device computes it natively; the first window with a lesion is
             looked at both ways, and float32 stays if that would move its mask. Windows before it are float32.
         has_bfloat16: whether a device does; a seam.
+        lesion: where raw answers (B, K, x, y, z) are lesion.
     """
 
     def __init__(
@@ -154,6 +175,7 @@ class TorchPredictor:
         precision: str,
         threads: int,
         has_bfloat16: Callable[[str], bool] | None = None,
+        lesion: Callable[[Floats], NDArray[np.bool_]] | None = None,
     ) -> None:
         import torch
 
@@ -163,6 +185,7 @@ class TorchPredictor:
         self._network = network.to(self._device, memory_format=torch.channels_last_3d)
         self.notes = {"device": device, "precision": "float32"}
         self._half: bool | None = False
+        self._lesion = lesion or _lesion
         if precision == "bfloat16":
             self._half = None if (has_bfloat16 or _has_bfloat16)(device) else False
             why = "this processor has no bfloat16" if self._half is False else "no window held a lesion to judge by"
@@ -197,16 +220,16 @@ class TorchPredictor:
 
     def _judge(self, windows: Floats, exact: Floats) -> None:
         """Whether the rest may be computed in bfloat16; open as long as no window holds a lesion."""
-        lesion = _lesion(exact)
+        lesion = self._lesion(exact)
         if not lesion.any():
             return
-        moved = np.count_nonzero(lesion != _lesion(self._run(windows, True)))
+        moved = np.count_nonzero(lesion != self._lesion(self._run(windows, True)))
         self._half = bool(moved <= _SAFE * np.count_nonzero(lesion))
         self.notes["precision"] = "bfloat16" if self._half else "float32, as bfloat16 moved the mask"
 
 
 def _lesion(answers: Floats) -> NDArray[np.bool_]:
-    """Where raw answers (B, K, x, y, z) speak for something else than background."""
+    """Where raw answers (B, K, x, y, z) speak for something else than background, by their logits."""
     found: NDArray[np.bool_] = answers.argmax(axis=1) > 0 if answers.shape[1] > 1 else answers[:, 0] > 0
     return found
 

@@ -29,6 +29,12 @@ export function agreementIn(view) {
   })
 }
 
+// Whose lesions are counted: of the one mask on screen, or of all of them together.
+export function lesionsOf(view) {
+  const masks = overlaysOf(view).filter((o) => o.kind !== 'heat')
+  return masks.length === 1 && masks[0].kind === 'mask' ? masks[0].color : 'all masks'
+}
+
 // Bits of overlays by grid: Map of grid -> {image, hot, bits}.
 function grouped(overlays, images) {
   const groups = new Map()

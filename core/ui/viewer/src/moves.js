@@ -23,6 +23,15 @@ export const moves = {
     root.dataset.overlay = String(bits & (MASKS | this.there))
   },
 
+  // A view of two masks asks for outlines alone; a person may fill them, and finds the next view as the one before.
+  askOutlines(asked) {
+    if (asked === choices.asked) return
+    if (asked) choices.usual = choices.outline
+    choices.outline = asked || choices.usual
+    choices.asked = asked
+    if (this.state === 'ready') this.paintOverlay()
+  },
+
   toggleOverlay() {
     choices.overlay = !choices.overlay
     if (choices.overlay) this.shown = MASKS | HEAT

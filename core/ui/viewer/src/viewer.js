@@ -51,6 +51,7 @@ class Viewer {
     const before = this.view
     this.view = view
     if (!this.usable) return this.refuse()
+    this.askOutlines(Boolean(view.outlines))
     const drawn = (o) => [o.url, o.kind, o.color]
     const urls = (v) => JSON.stringify([v.title, v.panels.map((p) => [p.url, p.colormap, p.modality, (p.overlays ?? []).map(drawn)]), v.overlays.map(drawn)])
     if (!before || urls(before) !== urls(view)) return this.load(view, before)

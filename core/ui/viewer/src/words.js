@@ -1,7 +1,7 @@
 // The part of the viewer that says what is shown: labels, legend, convention, value and place under the crosshair.
 
 import { choices } from './choices.js'
-import { agreementIn, legendOf, overlaysOf } from './layers.js'
+import { agreementIn, legendOf, lesionsOf, overlaysOf } from './layers.js'
 import { HEAT } from './mask.js'
 import { show, unitAfter, whole } from './numbers.js'
 import { chip } from './ui.js'
@@ -70,7 +70,10 @@ export const words = {
     else {
       const n = this.lesions.length
       const at = this.lesions[this.lesion]
-      lesion.textContent = n === 0 ? 'no lesion' : at ? `lesion ${this.lesion + 1}/${n} · ${at.ml < 1 ? at.ml.toFixed(2) : at.ml.toFixed(1)} ml` : `${n} lesion${n > 1 ? 's' : ''}`
+      const whose = lesionsOf(this.view)
+      const named = n === 0 ? 'no lesion' : at ? `lesion ${this.lesion + 1}/${n} · ${at.ml < 1 ? at.ml.toFixed(2) : at.ml.toFixed(1)} ml` : `${n} lesion${n > 1 ? 's' : ''}`
+      lesion.textContent = `${named} · ${whose}`
+      lesion.title = whose === 'all masks' ? 'Parts of all masks on screen together; the numbers beside the picture are of the prediction alone' : `Parts of the ${whose}`
       root.dataset.lesions = String(n)
       root.dataset.lesion = String(this.lesion + 1)
     }
