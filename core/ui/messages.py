@@ -55,7 +55,7 @@ def failure(
         instead: label of a further button, and what it does.
     """
     loaders.faults().seen(error, "a page")
-    st.error(f"**{sentence(error)}.** {capital(error.hint)}.", icon=":material/error:")
+    st.error(unmarked(f"**{sentence(error)}.** {capital(error.hint)}."), icon=":material/error:")
     with st.container(horizontal=True):
         if retry is not None:
             st.button("Retry", key=f"retry-{key}", icon=":material/refresh:", on_click=retry)
@@ -63,6 +63,11 @@ def failure(
             st.button(instead[0], key=f"instead-{key}", on_click=instead[1])
         if isinstance(error, HubError):
             st.button("Open the sample cohort", key=f"sample-{key}", on_click=_open_sample)
+
+
+def unmarked(text: str) -> str:
+    """A sentence that may hold words of a stranger's file: no link, picture, code or colour comes out of them."""
+    return "".join(f"\\{c}" if c in "[]<>`" else c for c in text)
 
 
 def _open_sample() -> None:

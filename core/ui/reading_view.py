@@ -16,7 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 from core.errors import StrokescopeError
 from core.segmentation.results import JobResult
 from core.sources.protocol import Source
-from core.ui import downloads, loaders, looks, messages, provenance_view
+from core.ui import downloads, loaders, looks, messages, provenance_view, state
 from core.ui.looks import OnScreen
 from core.ui.picture import Layer, draw_picture, truth_layer
 from core.ui.result_view import Values, figures_html, lesion_table, score_figures, volume_figures
@@ -110,15 +110,17 @@ def _controls(shown: OnScreen, reading: Reading | None) -> tuple[tuple[float | N
     at: float | None = None
     if shown.result.probability is not None:
         low = min(LOWEST, own)
+        first = max(low, _first(shown, "threshold", own))
         wanted = st.slider(
-            "Probability threshold", low, 1.0, own, 0.01, key=slider, disabled=closed, persist_state="session",
+            "Probability threshold", low, 1.0, first, 0.01, key=slider, disabled=closed, persist_state="session",
             help="The mask is where the engine's probability is at least this. The engine is not run again.",
         )  # fmt: skip
         at = threshold_of(wanted, own)
     row = st.container(horizontal=True, vertical_alignment="bottom", gap="small", key="reading-controls")
     with row:
         minimum = st.number_input(
-            "Smallest, ml", LEAST_ML, 1000.0, LEAST_ML, 0.05, key=least, disabled=closed, width=112,
+            "Smallest lesion, ml", LEAST_ML, 1000.0, _first(shown, "smallest", LEAST_ML), 0.05, key=least,
+            disabled=closed, width=132,
             persist_state="session", help="Lesions (parts of the mask) that are smaller are left out.",
         )  # fmt: skip
         st.button(
@@ -128,7 +130,26 @@ def _controls(shown: OnScreen, reading: Reading | None) -> tuple[tuple[float | N
         )  # fmt: skip
     if shown.result.probability is None:
         st.caption("This engine gives no probability, so there is no threshold to move.")
+    if not closed:
+        _to_address(shown, at, float(minimum))
     return (at, float(minimum)), row
+
+
+def _first(shown: OnScreen, name: str, own: float) -> float:
+    """What a control says when it is drawn for the first time: what a link says, or the engine's own."""
+    place = state.current()
+    said: float | None = getattr(place, name) if place.result == shown.key else None
+    first: float = st.session_state.setdefault(f"first-{name}-{shown.key}", own if said is None else round(said, 2))
+    return first
+
+
+def _to_address(shown: OnScreen, at: float | None, minimum: float) -> None:
+    """So that the address, and a link, give back what is on screen."""
+    place = state.current()
+    now = (None if at is None else round(at, 2), minimum or None)
+    if place.result == shown.key and (place.threshold, place.smallest) != now:
+        state.go(threshold=now[0], smallest=now[1])
+        state.mirror(state.current(), loaders.settings().source)
 
 
 def _back(slider: str, own: float, least: str) -> None:

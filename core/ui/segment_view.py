@@ -196,8 +196,9 @@ def _inputs(told: dict[str, Any]) -> tuple[str, ...]:
 
 
 def _two(names: Sequence[str], fetched: Fetched) -> tuple[str, ...]:
-    """At most two images that are here, for the viewer."""
-    return tuple(n for n in dict.fromkeys((*names, *USUAL)) if n in fetched.files)[:2]
+    """At most two images that are here, for the viewer; the same two always in the same order."""
+    found = tuple(n for n in dict.fromkeys((*names, *USUAL)) if n in fetched.files)[:2]
+    return USUAL if set(found) == set(USUAL) else found
 
 
 def _paid(source: Source, case: CaseRef, names: Sequence[str]) -> bool:

@@ -21,7 +21,7 @@ from core.sources.opening import parse_spec
 ONLY_HERE = "f-cached"  # the filter of that name
 BY_TRUTH = "truth"  # a result is compared with the ground truth
 _PLACE, _WRITTEN, _PAGE, _UNASKED = "place", "address", "page-now", "case-unasked"
-_KEYS = ("source", "case", "modality", "result", "against")
+_KEYS = ("source", "case", "modality", "result", "against", "threshold", "smallest")
 
 
 @dataclass(frozen=True)
@@ -33,6 +33,8 @@ class Place:
         modalities: what was asked for, in order.
         result: key of the kept result that is shown; "" where an address named one that cannot be one.
         against: what it is compared with: BY_TRUTH, or a key, or "" as above.
+        threshold: it is shown at, 0 to 1; None for the engine's own.
+        smallest: lesion that is shown, ml; None for all.
     """
 
     source: str | None = None
@@ -40,6 +42,8 @@ class Place:
     modalities: tuple[str, ...] = ()
     result: str | None = None
     against: str | None = None
+    threshold: float | None = None
+    smallest: float | None = None
 
 
 def local_key(spec: str) -> str:
@@ -67,7 +71,17 @@ def parse_address(query: Mapping[str, list[str]], local: Mapping[str, str]) -> P
     result, against = (next(iter(query.get(key, [])), None) for key in ("result", "against"))
     result = result if result is None or is_key(result) else ""
     against = against if against is None or against == BY_TRUTH or is_key(against) else ""
-    return Place(source, case, tuple(n for n in names if n in MODALITIES)[:2], result, against)
+    at, least = (_number(query.get(key, []), most) for key, most in (("threshold", 1.0), ("smallest", 1000.0)))
+    return Place(source, case, tuple(n for n in names if n in MODALITIES)[:2], result, against, at, least)
+
+
+def _number(said: list[str], most: float) -> float | None:
+    """A number above zero of an address; None for anything else."""
+    try:
+        value = float(said[0][:12])
+    except (IndexError, ValueError):
+        return None
+    return value if 0 < value <= most else None
 
 
 def to_address(place: Place) -> dict[str, str]:
@@ -83,6 +97,7 @@ def to_address(place: Place) -> dict[str, str]:
         found["result"] = place.result
         if place.against:
             found["against"] = place.against
+        found |= {key: f"{value:g}" for key in ("threshold", "smallest") if (value := getattr(place, key)) is not None}
     return found
 
 
@@ -120,6 +135,8 @@ def go(**changes: Any) -> None:
     here = current()
     if any(changes.get(key, getattr(here, key)) != getattr(here, key) for key in ("source", "case")):
         changes = {"result": None, "against": None, **changes}
+    if changes.get("result", here.result) != here.result:
+        changes = {"threshold": None, "smallest": None, **changes}
     st.session_state[_PLACE] = replace(here, **changes)
     st.session_state[_WRITTEN] = query_now()
     if "case" in changes:

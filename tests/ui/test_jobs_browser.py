@@ -14,7 +14,7 @@ from core.resources.recorder import RUN
 from core.ui.visitors import COOKIE
 from tests.ui.browser import StreamlitServer, launch
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.stress, pytest.mark.timeout(600)]
 WAIT = 120_000
 ENTRY = Path(__file__).with_name("jobs_home.py")
 

@@ -137,7 +137,7 @@ def test_segment_runs_and_tells_the_dice(app: StreamlitServer, page: Page) -> No
     seen = attributes(page)
     assert int(seen["lesions"]) >= 1
     with page.expect_download() as download:
-        page.get_by_role("button", name="Mask .nii.gz").click()
+        page.locator("button:visible").filter(has_text=re.compile(r"Mask$")).first.click(timeout=WAIT)
     assert download.value.suggested_filename.endswith("_mask.nii.gz")
 
 

@@ -14,7 +14,7 @@ from tests.ui.browser import ROOT, StreamlitServer, chromium_path, launch
 from tests.ui.kept_results import keep
 from tools.build_viewer import build
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.stress]
 PATIENCE = 60_000  # ms; nothing here measures time
 
 

@@ -92,6 +92,17 @@ def test_the_slider_changes_mask_and_numbers_without_the_engine(bench: Path) -> 
     assert overlays(app) == before
 
 
+def test_the_address_holds_the_threshold_and_a_link_gives_it_back(bench: Path) -> None:
+    (key,) = [folder.name for folder in (bench / "cache" / "results").iterdir() if folder.is_dir()]
+    link = {"source": "sample", "case": "sample-01", "result": key, "threshold": "0.9"}
+    app = settled(page(open_app(**link), "2_Segment.py"))
+    assert app.slider[0].value == 0.9 and f"{kept().result.volume_ml:.2f} ml" not in told(app)
+    app.slider[0].set_value(0.8).run()
+    assert app.query_params["threshold"] in ("0.8", ["0.8"])
+    app.button(key=f"own-{key}").click().run()
+    assert "threshold" not in app.query_params
+
+
 def test_overlays_lesions_and_small_ones(bench: Path) -> None:
     app = segmented()
     names = next(s for s in app.selectbox if s.label == "Overlay").options
@@ -100,7 +111,7 @@ def test_overlays_lesions_and_small_ones(bench: Path) -> None:
         next(s for s in app.selectbox if s.label == "Overlay").set_value(name).run()
         assert [o["kind"] for o in overlays(app)] == kinds, name
         assert viewer(app)["view"]["outlines"] == (name == "Both")  # type: ignore[index]
-    smallest = next(n for n in app.number_input if n.label == "Smallest, ml")
+    smallest = next(n for n in app.number_input if n.label == "Smallest lesion, ml")
     smallest.set_value(999.0).run()
     assert "0.00 ml" in told(app) and "No lesion was segmented" in words(app)
 

@@ -33,6 +33,29 @@ def test_results_are_part_of_the_address() -> None:
     assert to_address(Place("sample", "c", (), None, OTHER)) == {"source": "sample", "case": "c"}
 
 
+def test_threshold_and_smallest_lesion_are_part_of_the_address_and_leave_with_the_result() -> None:
+    place = Place("sample", "sample-03", (), KEY, None, 0.7, 0.25)
+    address = to_address(place)
+    assert (address["threshold"], address["smallest"]) == ("0.7", "0.25")
+    assert parse_address({k: [v] for k, v in address.items()}, {}) == place
+    assert "threshold" not in to_address(Place("sample", "c", (), None, None, 0.7))
+    for wrong in ("", "0", "-1", "1.5", "nan", "inf", "x"):
+        assert parse_address({"result": [KEY], "threshold": [wrong]}, {}).threshold is None
+
+    def leave() -> None:
+        import streamlit as st
+
+        from core.ui import state
+
+        state.go(source="sample", case="a", result="0" * 32, threshold=0.7, smallest=0.1)
+        state.go(modalities=("dwi",))
+        same = state.current()
+        state.go(result="1" * 32)
+        st.text(f"{same.threshold}/{same.smallest}/{state.current().threshold}/{state.current().smallest}")
+
+    assert AppTest.from_function(leave).run().text[0].value == "0.7/0.1/None/None"
+
+
 @given(st.text())
 def test_what_is_no_key_is_known_as_wrong_and_never_written_back(text: str) -> None:
     place = parse_address({"result": [text], "against": [text]}, {})
