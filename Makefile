@@ -6,7 +6,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 VIEWER := core/ui/viewer
 
-.PHONY: run network test check stress benchmark viewer clean
+.PHONY: run network test suite check stress benchmark viewer clean
 
 run: $(VENV)/.run viewer
 	$(BIN)/python -m core serve --port $(PORT)
@@ -15,8 +15,11 @@ run: $(VENV)/.run viewer
 network: $(VENV)/bin/python requirements-network.txt
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements-network.txt
 
-test: check viewer
+test: $(VENV)/.dev viewer
 	$(BIN)/python tools/browser.py
+	$(MAKE) --jobs 2 check suite
+
+suite:
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 check: $(VENV)/.dev

@@ -15,7 +15,7 @@ from tests.ui.bench_world import World, make_world
 from tests.ui.browser import ROOT, StreamlitServer, launch
 from tools.build_viewer import build
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.browser, pytest.mark.stress, pytest.mark.timeout(600)]
 FIRST, SECOND = "sub-01", "sub-02"
 NOTICE = "Research use only, not a medical device"
 

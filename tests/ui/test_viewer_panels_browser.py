@@ -13,7 +13,7 @@ from tests.ui.test_viewer_browser import context as context
 from tests.ui.test_viewer_browser import server as server
 from tests.ui.viewer_cases import BIG, SMALL
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.stress]
 
 # Colour of the picture at a place in RAS+ mm, in the axial tile of a panel: the mean of 3 x 3 pixels.
 COLOUR = """(root, [panel, mm]) => {

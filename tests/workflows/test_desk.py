@@ -191,8 +191,9 @@ def test_too_many_are_refused_with_numbers(tmp_path: Path) -> None:
 
 def test_a_stop_of_the_app_interrupts_and_waits_for_the_end(tmp_path: Path) -> None:
     with place(tmp_path) as at:
-        one, two = (at.desk.submit(at.ask(f"case-{n}"), "anna") for n in (1, 2))
+        one = at.desk.submit(at.ask("case-1"), "anna")
         running(at, one)
+        two = at.desk.submit(at.ask("case-2"), "anna")
         at.desk.close(PATIENCE_S)
         assert at.desk.idle()
         told = [at.book.get(job) for job in (one, two)]
