@@ -14,6 +14,7 @@ CONNECTIVITY = np.ones((3, 3, 3), bool)  # 26 neighbours, as ISLES'22 counts les
 MIDLINE_MM = 3.0  # nearer to the mid-plane than this is neither side
 DIRECTIONS = 200  # for the largest diameter: the error is below 1 %
 MOST_ROWS = 1000  # measured one by one; a mask of noise has ten thousands of parts, which nobody reads
+SLABS = 16  # in which the parts are counted, so that the counting takes little memory beside them
 
 
 def count_lesions(mask: Mask) -> int:
@@ -38,23 +39,38 @@ def lesion_rows(
     box = _box(mask.data)
     if box is None:
         return ()
-    labels, _ = ndimage.label(mask.data[box], CONNECTIVITY)
-    sizes = np.bincount(labels.ravel())
-    sizes[0] = 0
+    labels, count = ndimage.label(mask.data[box], CONNECTIVITY)
+    sizes = _keep_largest(labels, count)
     places = ndimage.find_objects(labels)
     known = adc is not None and adc_scale is not None and adc.data.shape == mask.data.shape
     values = adc.data[box] if adc is not None and known else None
     rows = []
-    for rank, label in enumerate(np.argsort(-sizes, kind="stable")[: min(len(places), MOST_ROWS)], start=1):
-        local = places[label - 1]
-        part = labels[local] == label
+    for rank, local in enumerate(places, start=1):
+        part = labels[local] == rank
         start = [b.start + s.start for b, s in zip(box, local, strict=True)]
         points = world(mask.affine, np.argwhere(part) + np.array(start))
         inside = values[local][part] if values is not None else np.empty(0, np.float32)
         inside = inside[inside > 0]
         mean = float(inside.mean(dtype=np.float64)) * float(adc_scale or 0) if inside.size else None
-        rows.append(_row(rank, points, float(sizes[label]) * mask.voxel_ml, mean, midplane))
+        rows.append(_row(rank, points, float(sizes[rank - 1]) * mask.voxel_ml, mean, midplane))
     return tuple(rows)
+
+
+def _keep_largest(labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+    """Number the MOST_ROWS largest of `count` parts by size, 1 the largest, and blank the others; voxels of each.
+
+    Works in place and slab by slab: a mask of noise has as many parts as voxels of lesion.
+    """
+    slabs = np.array_split(labels, SLABS)
+    sizes = np.zeros(count + 1, np.intp)
+    for slab in slabs:
+        sizes += np.bincount(slab.ravel(), minlength=count + 1)
+    order = 1 + np.argsort(-sizes[1:], kind="stable")[:MOST_ROWS]
+    ranks = np.zeros(count + 1, np.int32)
+    ranks[order] = np.arange(1, len(order) + 1)
+    for slab in slabs:
+        slab[...] = ranks[slab]
+    return sizes[order]
 
 
 def _row(
