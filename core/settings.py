@@ -19,6 +19,7 @@ PINNED_REVISION = "9707a7fca6d3dd1a690de010ec4aed06bdcd0417"
 DEFAULT_SOURCE = f"hub:{PINNED_REPO}"
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
+MOST_HEAVY = 8  # of heavy steps at once
 LEAST_RAM = 1 << 26  # bytes; this app does not start in less, so that a smaller number means something else
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B?)\s*$", re.IGNORECASE)
 
@@ -66,6 +67,10 @@ def _off(value: object) -> object:
     return value if not isinstance(value, str) or value.strip() else False
 
 
+def _one(value: object) -> object:
+    return value if not isinstance(value, str) or value.strip() else 1
+
+
 Switch = Annotated[bool, BeforeValidator(_on)]  # on unless it is said otherwise
 Size = Annotated[int | None, BeforeValidator(_size)]
 PlatformSize = Annotated[int | None, BeforeValidator(_platform_size)]
@@ -85,6 +90,7 @@ class Settings(BaseSettings):
             port after the app's, on this computer alone.
         metrics: whether the app itself answers /metrics; numbers only.
         memory_limit, disk_limit: bytes; a person's own limit, beside what the container says.
+        heavy_jobs: heavy steps (engines, scores) that may run at once.
         cgroup_root: where the kernel shows control groups.
         hf_endpoint, hf_token, hf_hub_offline: the Hub's own variables.
         container_memory: bytes of the Space's `MEMORY` variable.
@@ -105,6 +111,9 @@ class Settings(BaseSettings):
     models: str = Field("", validation_alias="STROKESCOPE_MODELS")
     memory_limit: Size = Field(None, validation_alias="STROKESCOPE_MEMORY_LIMIT")
     disk_limit: Size = Field(None, validation_alias="STROKESCOPE_DISK_LIMIT")
+    heavy_jobs: Annotated[int, BeforeValidator(_one)] = Field(
+        1, ge=1, le=MOST_HEAVY, validation_alias="STROKESCOPE_HEAVY_JOBS"
+    )
     cgroup_root: Path = Field(Path("/sys/fs/cgroup"), validation_alias="STROKESCOPE_CGROUP_ROOT")
     hf_endpoint: str = Field(DEFAULT_ENDPOINT, validation_alias="HF_ENDPOINT")
     hf_token: SecretStr | None = Field(None, validation_alias="HF_TOKEN")

@@ -56,12 +56,6 @@ class Ledger:
         """What a prediction of that kind is to be multiplied with."""
         return factor_of([entry.ratio for entry in self.entries(kind)])
 
-    def factors(self) -> Mapping[str, float]:
-        """Of every kind that was seen."""
-        with self._lock:
-            known = {kind: [entry.ratio for entry in entries] for kind, entries in self._read().items()}
-        return {kind: factor_of(ratios) for kind, ratios in sorted(known.items())}
-
     def entries(self, kind: str | None = None) -> tuple[Entry, ...]:
         """The last steps of one kind, or of all, oldest first within their kind."""
         with self._lock:

@@ -49,14 +49,6 @@ class ImageCost:
         return None if self.header is None else self.header.vox_offset + self.header.volume_bytes
 
     @property
-    def graphics_bytes(self) -> int | None:
-        """What NiiVue puts on the graphics card besides: the voxels (at most 4 bytes each) and their colours (4)."""
-        if self.header is None:
-            return None
-        x, y, z = self.header.grid
-        return x * y * z * (4 + min(4, self.header.volume_bytes // (x * y * z)))
-
-    @property
     def series(self) -> Series | None:
         """The time axis of a 4D image; None for a 3D one, or while unknown."""
         return time_points(self.header) if self.header is not None and self.header.volumes > 1 else None

@@ -124,7 +124,7 @@ def test_only_what_may_be_large_is_asked_for_its_header(tmp_path: Path) -> None:
         assert (small.header, hub.requests) == (None, 0) and small.fetch_bytes
         series = image_cost(source, "sub-1", "ctp")
         assert series.series is not None and series.series.count == 4 and hub.requests == 1
-        assert series.screen_bytes == 352 + 512 and series.graphics_bytes == 512 * 5
+        assert series.screen_bytes == 352 + 512
         with pytest.raises(ModalityAbsent):
             image_cost(source, "sub-1", "adc")
         source.fetch("sub-1", ["dwi"])
@@ -136,5 +136,5 @@ def test_a_header_that_does_not_come_alone_leaves_the_decoded_size_open(tmp_path
     images = {"ctp": nifti(2, (96, 96, 64, 8))}
     with serve({"a.parquet": shard([Case("sub-1", images)], Options(compression="ZSTD"), ("ctp",))}) as hub:
         cost = image_cost(source_on(hub, tmp_path), "sub-1", "ctp")
-    assert cost.header is None and cost.decoded_bytes is None and cost.graphics_bytes is None
+    assert cost.header is None and cost.decoded_bytes is None
     assert isinstance(decide_view(cost, Limits()), NeedsConsent)
