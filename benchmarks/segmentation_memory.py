@@ -1,21 +1,15 @@
 """What a job with a network takes, against what was predicted: networks, windows, mirroring, bfloat16, ONNX.
 
 A job in its worker each, on the smallest image but for two. Where the processor has no bfloat16 the job computes in
-float32 and says so; then one line more shows a process that is made to compute in bfloat16 all the same. Part of
-`python -m benchmarks.segmentation`; as a program of its own, `python -m benchmarks.segmentation_memory MODEL`, it is
-that process.
+float32 and says so. Part of `python -m benchmarks.segmentation`.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
-
-import numpy as np
 
 from benchmarks.segmentation_cases import (
     MIDDLE,
@@ -30,7 +24,6 @@ from benchmarks.segmentation_cases import (
     table,
 )
 from core.segmentation.engine import Value
-from core.segmentation.engines.network import open_engine
 from core.segmentation.engines.network_nets import Triple
 from core.segmentation.job import Job
 
@@ -92,16 +85,16 @@ def run(folder: Path, quick: bool) -> bool:
 
     def rows() -> Iterator[tuple[str, ...]]:
         for number in QUICK if quick else range(len(ASKS)):
-            for row, off in lines(folder / str(number), made, ASKS[number]):
-                held.append(abs(off) <= WITHIN)
-                yield row
+            row, off = line(folder / str(number), made, ASKS[number])
+            held.append(abs(off) <= WITHIN)
+            yield row
 
     table(HEAD, rows())
     return all(held)
 
 
-def lines(folder: Path, made: dict[str, Case], ask: Ask) -> Iterator[tuple[tuple[str, ...], float]]:
-    """Its line or lines, and how far each prediction was off."""
+def line(folder: Path, made: dict[str, Case], ask: Ask) -> tuple[tuple[str, ...], float]:
+    """Its line, and how far the prediction was off."""
     if ask.case not in made:
         made[ask.case] = make(ask.case, folder / "case")
     maker, spacing = onnx_model if ask.onnx else model, None if ask.spacing is None else list(ask.spacing)
@@ -110,55 +103,15 @@ def lines(folder: Path, made: dict[str, Case], ask: Ask) -> Iterator[tuple[tuple
     cell = measure(ask.network, made[ask.case], job)
     said = [f"{name} {value}" for name, value in ask.besides.items()]
     said += [] if ask.spacing is None else [f"{ask.spacing[0]:g} mm"]
-    half, precision = "precision" in ask.besides, str(cell.result.notes["precision"])
-    if half and precision != "bfloat16":
+    precision = str(cell.result.notes["precision"])
+    if "precision" in ask.besides and precision != "bfloat16":
         said = [f"bfloat16 asked for: {precision}"]
     window = " × ".join(str(side) for side in cell.result.notes["window"])
     name = f"{ask.network}, {weights(at)}{', as ONNX' if ask.onnx else ''}"
     numbers = (f"{cell.seconds:.1f}", f"{cell.predicted_s:.1f}", f"{cell.rss_mb:.0f}", f"{cell.predicted_mb:.0f}")
-    yield (name, window, ", ".join(said) or "–", cell.case, *numbers, f"{cell.off:+.0%}"), cell.off
-    if half and precision != "bfloat16":
-        yield forced(at, name, window)
+    return (name, window, ", ".join(said) or "–", cell.case, *numbers, f"{cell.off:+.0%}"), cell.off
 
 
 def weights(folder: Path) -> str:
     """Millions of float32 weights, from their file."""
     return f"{max(p.stat().st_size for p in folder.iterdir()) / 4e6:.1f} M"
-
-
-def forced(at: Path, name: str, window: str) -> tuple[tuple[str, ...], float]:
-    """bfloat16 where the processor has none: slow, and as large as with it."""
-    command = [sys.executable, "-m", "benchmarks.segmentation_memory", str(at)]
-    said = subprocess.run(command, check=True, capture_output=True, text=True, timeout=600).stdout
-    rss_mb, seconds = (float(word) for word in said.split())
-    needs = open_engine(at).needs(int(np.prod(SHAPE)), {})
-    off = needs.memory_mb / rss_mb - 1
-    numbers = (f"{seconds:.1f}", "–", f"{rss_mb:.0f}", f"{needs.memory_mb:.0f}")
-    return (name, window, "bfloat16 forced, windows alone", SMALL, *numbers, f"{off:+.0%}"), off
-
-
-def main(argv: list[str]) -> int:
-    """Windows over noise in bfloat16; prints this process' peak in MB and the seconds."""
-    import time
-
-    from core.resources.child import peak_rss_mb
-    from core.segmentation.engines.network_needs import at_once
-    from core.segmentation.engines.network_predict import TorchPredictor, load_network
-    from core.segmentation.engines.network_windows import slide, window_of
-
-    engine = open_engine(Path(argv[0]))
-    config = engine.config
-    window = window_of(config.patch, SHAPE, config.stride)
-    network = load_network(config, Path(argv[0]) / config.weights, window)
-    same = np.ones(1, np.bool_)  # weights by chance lie at the threshold, where bfloat16 would be given up
-    predictor = TorchPredictor(network, "cpu", "bfloat16", 2, lambda device: True, lambda answers: same)
-    image = np.random.default_rng(0).standard_normal((2, *SHAPE), np.float32)
-    begun = time.perf_counter()
-    batch = at_once(config, engine.width, float(np.prod(window)))
-    slide(image, window, config.overlap, batch, predictor, lambda done, of: None)
-    print(f"{peak_rss_mb():.1f} {time.perf_counter() - begun:.2f}")
-    return 0 if predictor.notes["precision"] == "bfloat16" else 1
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

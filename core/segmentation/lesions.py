@@ -56,16 +56,19 @@ def lesion_rows(
     return tuple(rows)
 
 
-def _keep_largest(labels: NDArray[np.int32], count: int) -> NDArray[np.intp]:
+def _keep_largest(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     """Number the MOST_ROWS largest of `count` parts by size, 1 the largest, and blank the others; voxels of each.
 
     Works in place and slab by slab: a mask of noise has as many parts as voxels of lesion.
     """
     slabs = np.array_split(labels, SLABS)
-    sizes = np.zeros(count + 1, np.intp)
+    sizes = np.zeros(count + 1, np.int32)
     for slab in slabs:
         sizes += np.bincount(slab.ravel(), minlength=count + 1)
-    order = 1 + np.argsort(-sizes[1:], kind="stable")[:MOST_ROWS]
+    sizes[0] = 0
+    least = np.partition(sizes, -MOST_ROWS)[-MOST_ROWS] if count > MOST_ROWS else 1
+    large = np.flatnonzero(sizes >= least)
+    order = large[np.argsort(-sizes[large], kind="stable")[:MOST_ROWS]]
     ranks = np.zeros(count + 1, np.int32)
     ranks[order] = np.arange(1, len(order) + 1)
     for slab in slabs:
