@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
@@ -14,6 +17,7 @@ CONNECTIVITY = np.ones((3, 3, 3), bool)  # 26 neighbours, as ISLES'22 counts les
 MIDLINE_MM = 3.0  # nearer to the mid-plane than this is neither side
 DIRECTIONS = 200  # for the largest diameter: the error is below 1 %
 MOST_ROWS = 1000  # measured one by one; a mask of noise has ten thousands of parts, which nobody reads
+CHUNK = 2**16  # voxels that are looked at at a time
 SLABS = 16  # in which the parts are counted, so that the counting takes little memory beside them
 
 
@@ -48,12 +52,23 @@ def lesion_rows(
     for rank, local in enumerate(places, start=1):
         part = labels[local] == rank
         start = [b.start + s.start for b, s in zip(box, local, strict=True)]
-        points = world(mask.affine, np.argwhere(part) + np.array(start))
         inside = values[local][part] if values is not None else np.empty(0, np.float32)
         inside = inside[inside > 0]
         mean = float(inside.mean(dtype=np.float64)) * float(adc_scale or 0) if inside.size else None
-        rows.append(_row(rank, points, float(sizes[rank - 1]) * mask.voxel_ml, mean, midplane))
+        rows.append(_row(rank, _Part(part, start, mask.affine), float(sizes[rank - 1]) * mask.voxel_ml, mean, midplane))
     return tuple(rows)
+
+
+def _outermost(points: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The farthest of (n, 3) points in each of DIRECTIONS, or all of few."""
+    if len(points) <= DIRECTIONS:
+        return points
+    k = np.arange(DIRECTIONS) + 0.5
+    height, turn = 1 - 2 * k / DIRECTIONS, np.pi * (1 + 5**0.5) * k
+    flat = np.sqrt(1 - height**2)
+    directions = np.stack([flat * np.cos(turn), flat * np.sin(turn), height])
+    extremes = {int(np.argmax(points @ directions[:, i])) for i in range(DIRECTIONS)}
+    return points[sorted(extremes)]
 
 
 def _keep_largest(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:
@@ -76,20 +91,43 @@ def _keep_largest(labels: NDArray[np.int32], count: int) -> NDArray[np.int32]:
     return sizes[order]
 
 
+@dataclass(frozen=True)
+class _Part:
+    """One lesion: its voxels (bool) from `start` on in the image's grid. A mask of noise is one huge sponge."""
+
+    voxels: NDArray[np.bool_]
+    start: Sequence[int]
+    affine: NDArray[np.float64]
+
+    def points(self) -> Iterator[NDArray[np.float64]]:
+        """Centres of its voxels in RAS+ mm, (n, 3) at a time."""
+        step = max(1, CHUNK // max(1, self.voxels[0].size))
+        for first in range(0, len(self.voxels), step):
+            found = np.argwhere(self.voxels[first : first + step])
+            if len(found):
+                yield world(self.affine, found + np.array(self.start) + np.array([first, 0, 0]))
+
+
 def _row(
     rank: int,
-    points: NDArray[np.float64],
+    part: _Part,
     volume_ml: float,
     mean_adc: float | None,
     midplane: tuple[float, float, float, float] | None,
 ) -> LesionRow:
-    centre = points[np.argmin(((points - points.mean(axis=0)) ** 2).sum(axis=1))]
+    total, count, outer = np.zeros(3), 0, []
+    for points in part.points():
+        total, count = total + points.sum(axis=0), count + len(points)
+        outer.append(_outermost(points))
+    middle = total / count
+    nearest = [points[np.argmin(((points - middle) ** 2).sum(axis=1))] for points in part.points()]
+    centre = min(nearest, key=lambda point: float(((point - middle) ** 2).sum()))
     return LesionRow(
         index=rank,
         side=side(centre, midplane),
         volume_ml=volume_ml,
         centre_mm=(float(centre[0]), float(centre[1]), float(centre[2])),
-        max_diameter_mm=largest_diameter(points),
+        max_diameter_mm=largest_diameter(np.concatenate(outer)),
         mean_adc=mean_adc,
     )
 
@@ -106,13 +144,7 @@ def side(point: NDArray[np.float64], midplane: tuple[float, float, float, float]
 
 def largest_diameter(points: NDArray[np.float64]) -> float:
     """Largest distance within (n, 3) points, from the extremes in DIRECTIONS evenly spread directions."""
-    if len(points) > DIRECTIONS:
-        k = np.arange(DIRECTIONS) + 0.5
-        height, turn = 1 - 2 * k / DIRECTIONS, np.pi * (1 + 5**0.5) * k
-        flat = np.sqrt(1 - height**2)
-        directions = np.stack([flat * np.cos(turn), flat * np.sin(turn), height])
-        extremes = {int(np.argmax(points @ directions[:, i])) for i in range(DIRECTIONS)}
-        points = points[sorted(extremes)]
+    points = _outermost(points)
     gaps = points[:, None, :] - points[None, :, :]
     return float(np.sqrt((gaps**2).sum(axis=-1).max()))
 
