@@ -2,6 +2,7 @@
 # All work on a fresh machine with Python 3.11 and pip.
 PYTHON ?= python3.11
 PORT ?= 8501
+WORKERS ?= 3
 VENV := .venv
 BIN := $(VENV)/bin
 VIEWER := core/ui/viewer
@@ -20,7 +21,7 @@ test: $(VENV)/.dev viewer
 	$(MAKE) --jobs 2 check suite
 
 suite:
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
 
 check: $(VENV)/.dev
 	$(BIN)/ruff check .

@@ -78,3 +78,17 @@ def test_a_switch_that_is_neither_is_named(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv("STROKESCOPE_METRICS", "perhaps")
     with pytest.raises(BadSettings, match="STROKESCOPE_METRICS"):
         load_settings()
+
+
+@pytest.mark.parametrize(("text", "count"), [("", 1), (" ", 1), ("3", 3), ("8", 8)])
+def test_how_many_heavy_jobs_run_at_once(monkeypatch: pytest.MonkeyPatch, text: str, count: int) -> None:
+    assert load_settings().heavy_jobs == 1
+    monkeypatch.setenv("STROKESCOPE_HEAVY_JOBS", text)
+    assert load_settings().heavy_jobs == count
+
+
+@pytest.mark.parametrize("text", ["0", "9", "-1", "two", "1.5"])
+def test_a_number_of_heavy_jobs_that_is_none_is_named(monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("STROKESCOPE_HEAVY_JOBS", text)
+    with pytest.raises(BadSettings, match="STROKESCOPE_HEAVY_JOBS"):
+        load_settings()

@@ -77,6 +77,9 @@ class _Here:
 class Admission:
     """One door for all sessions. Safe to use from several threads.
 
+    Attributes:
+        heavy_at_once: heavy steps that may run together.
+
     Args:
         room: the container now; a millisecond at most.
         ledger: what was learnt; None learns nothing.
@@ -84,7 +87,7 @@ class Admission:
         helps: what people could do to make room.
         trim: gives memory back before a refusal; what the app can spare.
         record: told of refusals and of steps that had to wait.
-        heavy_at_once: heavy steps that may run together.
+        heavy_at_once: as the attribute.
     """
 
     def __init__(
@@ -101,7 +104,7 @@ class Admission:
     ) -> None:
         self._room, self._ledger, self._resident_mb = room, ledger, resident_mb
         self._helps, self._trim, self._record = helps, trim, record
-        self._heavy_at_once, self._clock = heavy_at_once, clock
+        self.heavy_at_once, self._clock = heavy_at_once, clock
         self._change = threading.Condition()
         self._numbers = itertools.count()
         self._waiting: dict[int, _Here] = {}
@@ -232,7 +235,7 @@ class Admission:
     def _try(self, here: _Here) -> bool:
         """Let the step in if it is its turn. Under the lock."""
         chosen = next_in_line(
-            [one.entry for one in self._waiting.values()], self._entries_running(), self._look(), self._heavy_at_once
+            [one.entry for one in self._waiting.values()], self._entries_running(), self._look(), self.heavy_at_once
         )
         if chosen is None or chosen.number != here.entry.number:
             return False
@@ -252,8 +255,8 @@ class Admission:
         memory, disk = decisions(here.entry, running, room)
         if why := held(here.entry, running, room):
             here.why = why
-        elif here.entry.heavy and sum(entry.heavy for entry in running) >= self._heavy_at_once:
-            here.why = "another job is running"
+        elif here.entry.heavy and sum(entry.heavy for entry in running) >= self.heavy_at_once:
+            here.why = "another job is running" if self.heavy_at_once == 1 else "other jobs are running"
         elif not memory.admitted or not disk.admitted:
             missing = disk if memory.admitted else memory
             here.why = f"waiting for {missing.resource} that running work will give back"

@@ -30,7 +30,7 @@ class Step:
         what: for sentences, e.g. "scoring"; never names a file or a person.
         memory_mb: predicted peak of what the step adds to the container.
         disk_mb: bytes it will write, scratch files included.
-        heavy: runs alone, one at a time.
+        heavy: one at a time, unless a person allows more (STROKESCOPE_HEAVY_JOBS).
         case: id of the case, for the record; "" when there is none.
     """
 

@@ -177,7 +177,10 @@ def make_guard(
     memory, ledger = LightMemory(settings), Ledger(settings.state_dir)
 
     room = partial(_room, memory, disk, spare)
-    admission = Admission(room, ledger, resident_mb=resident_mb, helps=helps, trim=trim, record=recorder.note)
+    admission = Admission(
+        room, ledger, resident_mb=resident_mb, helps=helps, trim=trim, record=recorder.note,
+        heavy_at_once=settings.heavy_jobs,
+    )  # fmt: skip
 
     def hold(why: str, by: str) -> None:
         if why:

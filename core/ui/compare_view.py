@@ -14,7 +14,7 @@ import streamlit as st
 
 from core.case import MODALITIES, TRUTH, CaseRef
 from core.errors import GridMismatch, StrokescopeError
-from core.evaluation.records import TASK_NOTE, CaseScore
+from core.evaluation.records import CaseScore
 from core.segmentation.kept_record import KeptResult
 from core.sources.protocol import Cancelled, Fetched, LocalFile, Report, Source
 from core.ui import compare_words, loaders, messages, provenance_view, reading_view, results_view, state
@@ -26,6 +26,7 @@ from core.ui.tasks import result_of
 from core.ui.waiting import outcome, retry, told_to, watcher
 from core.workflows import segment_case
 from core.workflows.explore_case import session_label
+from core.workflows.origin import origin_of
 from core.workflows.segment_case import Scored
 
 SIDE, DIFFER = "Side by side", "Where they differ"
@@ -53,12 +54,15 @@ def draw(source: Source, case: CaseRef, fetched: Fetched, a: KeptResult, b_or_tr
     """The whole comparison, laid out as a result is, so that the picture stays where it was."""
     truth = fetched.files.get(TRUTH)
     pair = _pair(a, b_or_truth, truth)
-    if pair is None:
-        st.warning("This case has no ground truth to compare with. Choose another result from the list.")
+    images = [name for name in ("dwi", "adc", "flair") if name in fetched.files]
+    if pair is None or not images:
+        lacks = (
+            "ground truth to compare with. Choose another result from the list" if images else "image to draw them over"
+        )
+        st.warning(f"This case has no {lacks}.")
         _end()
         return
     results_view.on_screen(a.key, *(() if pair.other is None else (pair.other.key,)))
-    images = [name for name in ("dwi", "adc", "flair") if name in fetched.files]
     provenance_view.style()
     left, right = st.columns(reading_view.WIDTHS, gap="small")
     with right, st.container(key="reading"):
@@ -71,7 +75,8 @@ def draw(source: Source, case: CaseRef, fetched: Fetched, a: KeptResult, b_or_tr
         else:
             draw_panels(source, case, _side_by_side(source, pair, fetched.files[image], image), (), height)
     with right, st.container(key="compare-numbers"):
-        _numbers(source, case, pair, truth)
+        files = {name: file.path for name, file in fetched.files.items()}
+        _numbers(source, case, pair, truth, origin_of(source.spec, files).about_scores)
 
 
 def _pair(a: KeptResult, other: Against, truth: LocalFile | None) -> Pair | None:
@@ -136,8 +141,8 @@ def _where(pair: Pair, scored: Scored) -> Layer:
     return Layer(scored.overlap, "differ", "both results", "prediction", "differ3", ("only A", "only B"))
 
 
-def _numbers(source: Source, case: CaseRef, pair: Pair, truth: LocalFile | None) -> None:
-    """Both columns; what is still computed is an ellipsis in its place."""
+def _numbers(source: Source, case: CaseRef, pair: Pair, truth: LocalFile | None, about: str) -> None:
+    """Both columns; what is still computed is an ellipsis in its place. `about`: what scores of this source are of."""
     against = [_with_truth(kept, truth) for kept in (pair.first, pair.other) if kept is not None and truth is not None]
     wanted = list({p.key: p for p in (pair, *against)}.values())
     scores = [_score_of(p) for p in against]
@@ -146,7 +151,7 @@ def _numbers(source: Source, case: CaseRef, pair: Pair, truth: LocalFile | None)
     if pair.other is None:
         rows = compare_words.truth_rows(pair.first.result, between)
         st.html(compare_words.table_html(rows, (first, second), ("Result", "Truth")))
-        _against_truth(between)
+        _against_truth(between, about)
     else:
         rows = compare_words.result_rows(pair.first.result, pair.other.result)
         rows += compare_words.score_rows(scores[0], scores[1]) if scores else []
@@ -158,8 +163,8 @@ def _numbers(source: Source, case: CaseRef, pair: Pair, truth: LocalFile | None)
     st.caption(f"{messages.NOTICE}. Point at a line, or reach it by Tab, for its definition.")
 
 
-def _against_truth(score: CaseScore | None) -> None:
-    st.markdown("**Against the truth**", help=TASK_NOTE)
+def _against_truth(score: CaseScore | None, about: str) -> None:
+    st.markdown("**Against the truth**", help=about)
     st.html(figures_html(score_figures({} if score is None else score.to_json(), "It is being computed.")))
 
 

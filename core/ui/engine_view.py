@@ -5,19 +5,22 @@ Everything that must be known of an engine before it is run stands in the row or
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Literal
 
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
 from core.case import CaseRef
+from core.errors import BadParameter
 from core.segmentation.engine import ENGINES, Choice, EngineInfo, Missing, Parameter, Value
 from core.segmentation.models import ModelFolder
 from core.ui import loaders, messages, model_view
 from core.ui.model_view import plain
 
 BADGE_WIDTH = 132
+_BACK = "engine-back"
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,25 @@ class Chosen:
     case_id: str = ""
 
 
+def wanted() -> str | None:
+    """The engine that this session has chosen, or was shown first; None before."""
+    found: str | None = st.session_state.get("engine")
+    return found
+
+
+def bring_back(engine: str, version: str, parameters: Mapping[str, Value]) -> None:
+    """Choose what a job was asked with; to be called before the row is drawn."""
+    st.session_state["engine"] = engine
+    st.session_state[_BACK] = (engine, version, dict(parameters))
+
+
 def choose(row: DeltaGenerator, case: CaseRef) -> Chosen | None:
     """The engine, its model and parameters; None while there is no model, with what to do told below the row."""
     with row:
         name = st.selectbox("Engine", list(ENGINES), key="engine", label_visibility="collapsed", width=130,
                             persist_state="session")  # fmt: skip
-    model = model_view.pick(row) if name == "network" else None
-    if name == "network" and model is None:
+    model = model_view.pick(row) if name == model_view.NEEDS_ONE else None
+    if name == model_view.NEEDS_ONE and model is None:
         return None
     folder = None if model is None else model.folder
     engine = loaders.engine(name, folder)
@@ -88,22 +103,58 @@ def about(info: EngineInfo) -> str:
     return "\n\n".join((*told, f"**Known failures**\n{failures}"))
 
 
+def lacking(case_id: str, info: EngineInfo, there: Collection[str]) -> str:
+    """What the engine needs and the case has not, and which others could do without it; "" for nothing.
+
+    Args:
+        there: names of the case's images.
+    """
+    missing = [name for name in info.inputs if name not in there]
+    if not missing:
+        return ""
+    others = [name for name in ENGINES if name != model_view.NEEDS_ONE]
+    able = [name for name in others if all(i in there for i in loaders.engine(name).info.inputs)]
+    without = " and no ".join(name.upper() for name in missing)
+    said = f"{plain(case_id)} has no {without}, which {plain(info.name)} needs."
+    could = f" {' or '.join(able).capitalize()} could segment it." if able else ""
+    return f"{said}{could} A model of your own (engine network) could segment it, if it needs no {without}."
+
+
 def _parameters(info: EngineInfo, of: str) -> dict[str, Value]:
     """The widgets; `of` tells the parameters of one model from those of another."""
     where = f"p-{info.name}-{of}" if of else f"p-{info.name}"
+    back = _brought_back(info)
+    for name, value in back.items():
+        st.session_state[f"{where}-{name}"] = value if isinstance(value, str) else float(value)
     return {
-        p.name: _number(p, f"{where}-{p.name}") if isinstance(p, Parameter) else _word(p, f"{where}-{p.name}")
+        p.name: _number(p, f"{where}-{p.name}", p.name in back)
+        if isinstance(p, Parameter)
+        else _word(p, f"{where}-{p.name}", p.name in back)
         for p in info.parameters
     }
 
 
-def _number(p: Parameter, key: str) -> float:
+def _brought_back(info: EngineInfo) -> dict[str, Value]:
+    """The parameters of a job of this very engine that were to come back, once; nothing where they are none of it."""
+    back = st.session_state.get(_BACK)
+    if back is None or (back[0] == info.name and back[1] != info.version and info.name == model_view.NEEDS_ONE):
+        return {}  # its model may still be on its way
+    del st.session_state[_BACK]
+    try:
+        return info.settle(back[2]) if back[:2] == (info.name, info.version) else {}
+    except BadParameter:
+        return {}
+
+
+def _number(p: Parameter, key: str, is_set: bool) -> float:
+    """The widget; without a default of its own in the run that has set its value."""
     label = f"{p.label} ({p.unit})" if p.unit else p.label
-    low, high, default, step = float(p.low), float(p.high), float(p.default), float(p.step)
-    return float(st.number_input(label, low, high, default, step, key=key, help=p.help, persist_state="session"))
+    low, high, step = float(p.low), float(p.high), float(p.step)
+    first: float | Literal["min"] = "min" if is_set else float(p.default)
+    return float(st.number_input(label, low, high, first, step, key=key, help=p.help, persist_state="session"))
 
 
-def _word(p: Choice, key: str) -> str:
-    index = p.options.index(p.default)
+def _word(p: Choice, key: str, is_set: bool) -> str:
+    index = 0 if is_set else p.options.index(p.default)
     found = st.selectbox(p.label, p.options, index=index, key=key, help=p.help, persist_state="session")
     return str(found)

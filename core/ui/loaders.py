@@ -44,7 +44,7 @@ from core.workflows.making_room import Offers, Spare
 
 FETCHES = 64  # threads: who waits for a transfer waits in the Hub's own queue, which knows who goes next
 QUESTIONS, AHEAD = 16, 2  # small questions, images fetched ahead
-JOBS = 32  # threads: heavy jobs run one at a time, the others wait at the door, in its line
+JOBS = 32  # threads: those whose turn it is not wait at the door, in its line
 FIRST_ENGINE_S = 5.0  # what a page waits to hear whether an engine can run here
 DRAWINGS = 4  # threads that make static views
 

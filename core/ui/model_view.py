@@ -6,6 +6,7 @@ safe. A model is told by its own words before a byte of its weights is fetched. 
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from core.errors import BadModel, StrokescopeError
 from core.segmentation.engines.network_config import CONFIG_NAME, ModelConfig
-from core.segmentation.models import HUB, ModelFolder, ModelLook, offered, split
+from core.segmentation.models import HUB, LOCAL, ModelFolder, ModelLook, offered, split
 from core.sources.protocol import Cancelled, Report
 from core.ui import loaders, messages
 from core.ui.getting import visit
@@ -23,6 +24,7 @@ from core.ui.waiting import outcome, retry
 from core.workflows.bring_model import Bring, title
 
 _NAMED, _CHOSEN, _WANTED, _FOLDER = "models-named", "model-chosen", "models-wanted", "model-folder"
+NEEDS_ONE = "network"
 MOST_NAMED = 8
 WIDTH = 168  # of the button, whatever the model is called
 
@@ -54,6 +56,40 @@ def chosen_folder() -> Path | None:
     """Where the model lies that this session last had ready; None for none, or when it is gone."""
     folder: Path | None = st.session_state.get(_FOLDER)
     return folder if folder is not None and folder.is_dir() else None
+
+
+def lacks_model(engine: str) -> bool:
+    """Whether this engine needs a model and none is chosen."""
+    return engine == NEEDS_ONE and st.session_state.get(_CHOSEN) is None
+
+
+def bring_back(spec: str) -> bool:
+    """Choose the model that a job was run with (JobRecord.model); False where it may not be chosen here."""
+    offers = offered(loaders.settings())
+    found = choice_for(spec, offers, may_name())
+    if found is not None:
+        _remember(found, offers)
+        st.session_state["model-radio"] = found
+    return found is not None
+
+
+def choice_for(spec: str, offers: Sequence[str], may: tuple[bool, bool]) -> str | None:
+    """How a job's model is chosen here: as it is offered, or by its own name where that may be named. Pure.
+
+    Args:
+        may: name repositories, and folders.
+    """
+    if spec in offers or (spec.startswith(HUB) and may[0]):
+        return spec
+    if spec.startswith(HUB):
+        return next((one for one in offers if one.partition("@")[0] == spec.partition("@")[0]), None)
+    folder = spec.removeprefix(LOCAL)
+    same = (one for one in offers if not one.startswith(HUB) and _folder(one) == _folder(folder))
+    return next(same, folder if may[1] else None)
+
+
+def _folder(spec: str) -> str:
+    return os.path.realpath(Path(spec.removeprefix(LOCAL)).expanduser())
 
 
 def may_name() -> tuple[bool, bool]:
@@ -100,11 +136,16 @@ def _name(text: str, folders: bool) -> None:
     except StrokescopeError as error:
         st.error(f"{messages.sentence(error)}. {messages.capital(error.hint)}.")
         return
+    _remember(spec, offered(loaders.settings()))
+    st.rerun()
+
+
+def _remember(spec: str, offers: Sequence[str]) -> None:
+    """Choose it, and list it for this session where it is not offered to everybody."""
     named = [one for one in st.session_state.get(_NAMED, []) if one != spec]
-    if spec not in offered(loaders.settings()):
+    if spec not in offers:
         st.session_state[_NAMED] = [*named, spec][-MOST_NAMED:]
     st.session_state[_CHOSEN] = spec
-    st.rerun()
 
 
 def spec_of(text: str, folders: bool) -> str:

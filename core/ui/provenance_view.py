@@ -12,8 +12,10 @@ from typing import Any
 import streamlit as st
 
 from core.resources.budget import size
+from core.ui import downloads, messages
 from core.ui.looks import OnScreen
 from core.ui.result_view import definitions, score_figures, volume_figures
+from core.workflows.notes import in_words
 
 _CSS = """
 <style>
@@ -27,7 +29,6 @@ _CSS = """
 .scope-warnings p { margin: 0 0 0.25rem 0; font-size: 0.82rem; }
 </style>
 """
-_WORDS = {"EnginesOwn": "", "Fallback": "fell back"}
 
 
 def style() -> None:
@@ -43,12 +44,15 @@ def warnings(lines: Iterable[str]) -> None:
 
 def draw(shown: OnScreen) -> None:
     """The popover."""
+    scores = score_figures({}) if shown.truth is not None else ()
     with st.popover(
         "About", icon=":material/info:", key="about-result", help="How this result was made, and from what"
     ):
         st.markdown(about(shown))
         st.markdown("**Definitions**")
-        st.markdown(definitions((*volume_figures(shown.result), *score_figures({}))))
+        st.markdown(definitions((*volume_figures(shown.result), *scores)))
+        if scores:
+            st.markdown(_plain(downloads.origin(shown).about_scores))
 
 
 def about(shown: OnScreen) -> str:
@@ -62,7 +66,7 @@ def about(shown: OnScreen) -> str:
         "Task": _plain(by.get("Task", "not told")),
         "Validated": _plain(told.get("Validated", "not told")),
         "Made in": f"{made}, {_machine(told.get('Host', {}))}",
-        **{_plain(name): _value(value) for name, value in result.notes.items()},
+        **{messages.capital(_plain(name)): _plain(value) for name, value in in_words(result.notes)},
         "Threshold": f"{result.threshold:g}" if result.probability is not None else "the engine gives no probability",
         "Parameters": "; ".join(f"{n} {_number(p)}" for n, p in told.get("Parameters", {}).items()) or "none",
         "Source": _plain(where),
@@ -83,14 +87,6 @@ def _machine(host: Mapping[str, Any]) -> str:
 def _number(parameter: Mapping[str, Any]) -> str:
     value = parameter.get("value", "")
     return f"{value:g} {parameter.get('unit', '')}".strip() if isinstance(value, float | int) else _plain(value)
-
-
-def _value(value: object) -> str:
-    if isinstance(value, list | tuple):
-        return ", ".join(_plain(one) for one in value) or "none"
-    if isinstance(value, Mapping):
-        return "; ".join(f"{_plain(name)} {_value(one)}" for name, one in value.items()) or "none"
-    return _plain(value)
 
 
 def _plain(value: object) -> str:

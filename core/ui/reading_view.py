@@ -19,6 +19,7 @@ from core.sources.protocol import Source
 from core.ui import downloads, loaders, looks, messages, provenance_view, state
 from core.ui.looks import OnScreen
 from core.ui.picture import Layer, draw_picture, truth_layer
+from core.ui.redraw import redraw
 from core.ui.result_view import Values, figures_html, lesion_table, score_figures, volume_figures
 from core.ui.tasks import Task, result_of
 from core.ui.waiting import retry, told
@@ -28,12 +29,13 @@ from core.workflows.reading import LOWEST, Reading
 WIDTHS = (77, 23)
 HEIGHT = 690
 POLL_S = 0.5
+FRAGMENT, _ASKED = "reading-fragment", "reading-asked"
 LEAST_ML = 0.0
 BOTH = "Both"
 Place = tuple[float, float, float]
 
 
-@st.fragment
+@st.fragment(key=FRAGMENT)
 def draw(source: Source, shown: OnScreen, images: Sequence[str], head: Callable[[], None] | None = None) -> None:
     """The picture with the result over it, and what is known of the result beside it; `head` says whose it is."""
     left, right = st.columns(WIDTHS, gap="small")
@@ -44,6 +46,9 @@ def draw(source: Source, shown: OnScreen, images: Sequence[str], head: Callable[
         (way, layers), focus = _beside(shown)
     both = way == BOTH  # neither is to hide the other
     with left:
+        if not images:
+            st.info("No image of this case can be shown here.", icon=":material/image_not_supported:")
+            return
         draw_picture(source, shown.case, images, shown.fetched, None, layers, HEIGHT, focus, outlines=both)
 
 
@@ -93,9 +98,13 @@ def _look(shown: OnScreen, reading: Reading, threshold: float | None, minimum: f
 
 @st.fragment(run_every=POLL_S)
 def _poll(tasks: tuple[Task, ...]) -> None:
-    """What is under way, in words; draws the page anew when something is ready."""
+    """What is under way, in words; has the reading drawn anew, and nothing else, when something is ready."""
     if any(task.over for task in tasks):
-        st.rerun()
+        asked = tuple(map(id, tasks))
+        if st.session_state.get(_ASKED) == asked:
+            st.rerun()  # it was asked for and has not come: all of the page, then
+        st.session_state[_ASKED] = asked
+        redraw(FRAGMENT)
     for task in tasks:
         st.caption(told(task, time.monotonic(), "%"))
 

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import pandas as pd
 import streamlit as st
 
-from core.evaluation.records import DEFINITIONS, TASK_NOTE, CaseScore
+from core.evaluation.records import DEFINITIONS, CaseScore
 from core.segmentation.results import LesionRow
 from core.ui.messages import number
 
@@ -96,7 +96,7 @@ def figures_html(figures: Iterable[Figure]) -> str:
 
 def definitions(figures: Iterable[Figure]) -> str:
     """All of them in words."""
-    return "\n".join(f"- **{f.label}**: {f.why}" for f in figures) + f"\n\n{TASK_NOTE}"
+    return "\n".join(f"- **{f.label}**: {f.why}" for f in figures)
 
 
 def lesion_table(lesions: Sequence[LesionRow], count: int, key: str) -> tuple[float, float, float] | None:

@@ -140,20 +140,23 @@ def _offer(question: Question, guard: Guard, begin: Callable[[], None]) -> None:
     if never:
         st.warning(f"**{engine.name} cannot run here: it {verdict}.**", icon=":material/block:")
         return
-    told = before_you(guard.admission.places(), "" if fits else verdict)
+    told = before_you(guard.admission.places(), "" if fits else verdict, guard.admission.heavy_at_once)
     if told:
         st.caption(told)
 
 
-def before_you(places: Sequence[Place], missing: str) -> str:
+def before_you(places: Sequence[Place], missing: str, at_once: int = 1) -> str:
     """What a job would wait for if it were begun now; "" for nothing. Pure.
 
     Args:
         missing: what it needs beyond what is free, "" when it fits.
+        at_once: jobs that may run together.
     """
     jobs = [place for place in places if place.kind == "score" or place.kind.startswith("engine:")]
-    if jobs:
-        return f"queue: you would be {ordinal(1 + sum(place.position > 0 for place in jobs))}, after the job that runs"
+    waiting = sum(place.position > 0 for place in jobs)
+    if waiting or len(jobs) >= at_once:
+        before = "the job that runs" if len(jobs) - waiting < 2 else f"the {len(jobs) - waiting} jobs that run"
+        return f"queue: you would be {ordinal(1 + waiting)}, after {before}"
     if not missing:
         return ""
     hope = "it would have to wait" if places else "nothing runs that will give any back"

@@ -5,9 +5,8 @@ The picture keeps its place before, during and after a job. Puts parts together;
 
 from __future__ import annotations
 
-import functools
 import html
-from collections.abc import Container, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import streamlit as st
@@ -19,6 +18,7 @@ from core.segmentation.kept_record import KeptResult
 from core.sources.protocol import Fetched, Source
 from core.ui import (
     compare_view,
+    cut_short,
     engine_view,
     jobs_view,
     keys,
@@ -38,7 +38,7 @@ from core.ui.engine_view import Chosen
 from core.ui.getting import get
 from core.ui.picture import draw_picture, truth_layer
 from core.ui.segment_jobs import Question
-from core.workflows.explore_case import cost_bytes, costs_network
+from core.workflows.explore_case import choose, cost_bytes, costs_network
 from core.workflows.export import read_sidecar
 
 USUAL = ("dwi", "adc")  # what is shown while no engine says what it needs
@@ -53,6 +53,7 @@ def draw(source: Source, case: CaseRef, ids: Sequence[str], row: DeltaGenerator)
         keys.listen(step_by)
     if not safety.may_open(source, case.case_id):
         return
+    cut_short.recall(source, case)
     with st.container(key="told-place"), st.container(key="engine-told"):
         engine = engine_view.choose(row, case)
         kept = results_view.chosen(source, case)
@@ -65,6 +66,7 @@ def draw(source: Source, case: CaseRef, ids: Sequence[str], row: DeltaGenerator)
     with results_place:
         results_view.draw(source, case, fetched)
     if fetched is None:
+        cut_short.tell(source, case, None)
         return
     results_view.check_images(source, case, fetched)
     question = _question(source, case, engine, fetched)
@@ -90,7 +92,12 @@ def _answered(
         _unanswered(source, case, engine, fetched, None)
         return
     asked = None if question is None else question.folder.name
-    reading_view.draw(source, seen, _two(_inputs(seen.told), fetched), functools.partial(_say_which, kept, asked))
+
+    def head() -> None:
+        _say_which(kept, asked)
+        cut_short.tell(source, case, None)
+
+    reading_view.draw(source, seen, _two(_inputs(seen.told), fetched), head)
 
 
 def _say_which(kept: KeptResult, asked: str | None) -> None:
@@ -144,42 +151,61 @@ def _unanswered(
     source: Source, case: CaseRef, engine: Chosen | None, fetched: Fetched, question: Question | None
 ) -> None:
     """The images with their truth, and the way to a result; laid out as a result is, so that the picture stays."""
-    images = _two(USUAL if engine is None else engine.info.inputs, fetched)
     with st.container():
         provenance_view.style()
         left, right = st.columns(reading_view.WIDTHS, gap="small")
         with left:
-            truth = fetched.files.get(TRUTH)
-            layers = [] if truth is None else [truth_layer(truth.path, source.spec)]
-            draw_picture(source, case, images, fetched, layers=layers, height=reading_view.HEIGHT)
+            _picture(source, case, _two(USUAL if engine is None else engine.info.inputs, fetched), fetched)
         with right, st.container(key="reading"):
+            asked = question if engine is not None and engine.missing is None else None
             if engine is not None:
                 st.html(
                     f'<div class="scope-which"><b>No result yet</b><span>{html.escape(engine.info.label)}</span></div>'
                 )
-            if question is not None and engine is not None and engine.missing is None:
-                segment_jobs.ask(question)
+            if asked is not None:
+                segment_jobs.ask(asked)
             else:
-                why = "Choose a model above." if engine is None else "See above why this engine cannot run."
-                st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch",
-                          disabled=True, help=why)  # fmt: skip
+                _cannot(case, engine, fetched)
+            cut_short.tell(source, case, None if asked is None else asked.folder.name)
+
+
+def _picture(source: Source, case: CaseRef, images: Sequence[str], fetched: Fetched) -> None:
+    """The images with the truth of their session over them."""
+    if not images:
+        st.info("No image of this case can be shown here.", icon=":material/image_not_supported:")
+        return
+    truth = fetched.files.get(TRUTH)
+    same = MODALITIES[images[0]].session == MODALITIES[TRUTH].session
+    layers = [truth_layer(truth.path, source.spec)] if truth is not None and same else []
+    draw_picture(source, case, images, fetched, layers=layers, height=reading_view.HEIGHT)
+
+
+def _cannot(case: CaseRef, engine: Chosen | None, fetched: Fetched) -> None:
+    """The Run button that cannot be pressed, and why."""
+    lacks = "" if engine is None else engine_view.lacking(case.case_id, engine.info, fetched.files)
+    why = lacks or ("Choose a model above." if engine is None else "See above why this engine cannot run.")
+    st.button("Run", type="primary", key="run", icon=":material/play_arrow:", width="stretch",
+              disabled=True, help=why)  # fmt: skip
+    if lacks:
+        st.warning(lacks, icon=":material/hide_image:")
 
 
 def _images(source: Source, case: CaseRef, engine: Chosen | None, kept: KeptResult | None) -> Fetched | None:
-    """The images of the engine and of the result that is shown; None where they are not here, which is told."""
+    """The images of the engine and of the result that is shown, as far as there are any; others where there are none.
+
+    None where they are not here, which is told.
+    """
     shown = () if kept is None else _inputs(_told(kept))
     needed = tuple(shown or (USUAL if engine is None else engine.info.inputs))
     optional = () if engine is None else (*engine.info.inputs, *engine.info.optional)
     names = list(dict.fromkeys((*needed, *optional, TRUTH)))
-    name = "The viewer" if engine is None else engine.info.name
-    if case.modalities is not None and _lacks(name, needed, case, case.modalities):
-        return None
+    if case.modalities is not None and not any(n in case.modalities for n in names if n != TRUTH):
+        names += choose(case, ()).images
     if not _paid(source, case, names):
         return None
-    fetched = get(source, case.case_id, names, needed, case)
-    if fetched is None or _lacks(name, needed, case, fetched.files):
-        return None
-    say_if_unoriented({n: fetched.files[n].path for n in needed})
+    fetched = get(source, case.case_id, names, [n for n in names if n in (*needed, *USUAL)][:2], case)
+    if fetched is not None:
+        say_if_unoriented({n: fetched.files[n].path for n in needed if n in fetched.files})
     return fetched
 
 
@@ -197,7 +223,8 @@ def _inputs(told: dict[str, Any]) -> tuple[str, ...]:
 
 def _two(names: Sequence[str], fetched: Fetched) -> tuple[str, ...]:
     """At most two images that are here, for the viewer; the same two always in the same order."""
-    found = tuple(n for n in dict.fromkeys((*names, *USUAL)) if n in fetched.files)[:2]
+    others = (n for n in fetched.files if n in MODALITIES and not MODALITIES[n].is_mask)
+    found = tuple(n for n in dict.fromkeys((*names, *USUAL, *others)) if n in fetched.files)[:2]
     return USUAL if set(found) == set(USUAL) else found
 
 
@@ -212,12 +239,3 @@ def _paid(source: Source, case: CaseRef, names: Sequence[str]) -> bool:
     st.button(f"Get the images · {cost}", type="primary", key="get-images", icon=":material/download:",
               on_click=asked.add, args=((source.spec, case.case_id),))  # fmt: skip
     return False
-
-
-def _lacks(name: str, needed: Sequence[str], case: CaseRef, there: Container[str]) -> bool:
-    """Whether an image that is needed is missing; says so."""
-    missing = [n.upper() for n in needed if n not in there]
-    if missing:
-        lacks = " and no ".join(missing)
-        st.warning(f"{case.case_id} has no {lacks}; {name} cannot judge it. Choose another case.")
-    return bool(missing)

@@ -145,16 +145,19 @@ def montage_of(sheet: Sheet, shown: Sequence[int] | None = None, columns: int = 
     height, width = tiles[0].shape[:2]
     used = min(columns, len(tiles))
     picture = np.zeros((height * -(-len(tiles) // used), width * used, 3), dtype=np.uint8)
-    for place, painted in enumerate(tiles):
-        top, left = (place // used) * height, (place % used) * width
+    corners = [((place // used) * height, (place % used) * width) for place in range(len(tiles))]
+    for (top, left), painted in zip(corners, tiles, strict=True):
         picture[top : top + height, left : left + width] = painted
-    return _figure(picture, f"Axial slices {shown[0] + 1} to {shown[-1] + 1} of {sheet.count}")
+    return _figure(
+        picture, f"Axial slices {shown[0] + 1} to {shown[-1] + 1} of {sheet.count}", corners, (height, width)
+    )
 
 
 def slice_of(sheet: Sheet, index: int) -> go.Figure:
     """One axial slice; index from 0 at the foot, kept inside the image."""
     k = min(max(index, 0), sheet.count - 1)
-    return _figure(_paint(sheet, k), f"Axial slice {k + 1} of {sheet.count}")
+    painted = _paint(sheet, k)
+    return _figure(painted, f"Axial slice {k + 1} of {sheet.count}", [(0, 0)], painted.shape[:2])
 
 
 def _content(data: NDArray[Any], levels: tuple[float, float]) -> tuple[slice, slice]:
@@ -194,19 +197,27 @@ def _paint(sheet: Sheet, k: int) -> NDArray[np.uint8]:
     return np.asarray(Image.fromarray(painted).resize(size, kind), dtype=np.uint8)
 
 
-def _figure(picture: NDArray[np.uint8], title: str) -> go.Figure:
-    """The picture with its sides named, nothing else."""
+def _figure(
+    picture: NDArray[np.uint8], title: str, corners: Sequence[tuple[int, int]], tile: tuple[int, ...]
+) -> go.Figure:
+    """The picture with the sides of each of its slices named, nothing else.
+
+    Args:
+        corners: (top, left) of each slice; tile: their height and width.
+    """
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, format="PNG", optimize=True)
     source = "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
     height, width = picture.shape[:2]
     figure = go.Figure(go.Image(source=source, hoverinfo="skip"))
-    letter = {"showarrow": False, "font": {"size": 22, "color": "white"}, "xref": "paper", "yref": "paper"}
-    figure.add_annotation(text="<b>R</b>", x=0.005, y=0.5, xanchor="left", **letter)
-    figure.add_annotation(text="<b>L</b>", x=0.995, y=0.5, xanchor="right", **letter)
+    font = {"size": 20 if len(corners) == 1 else 11, "color": "white"}
+    for top, left in corners:  # in the picture's own pixels: the letters stay with it, however wide the screen is
+        middle = top + tile[0] / 2
+        for text, x, anchor in (("<b>R</b>", left, "left"), ("<b>L</b>", left + tile[1] - 1, "right")):
+            figure.add_annotation(text=text, x=x, y=middle, xanchor=anchor, showarrow=False, font=font)
     figure.add_annotation(
         text="Radiological · patient’s left on the right · Research use only",
-        **{**letter, "font": {"size": 12, "color": "#aab1bc"}},
+        **{"showarrow": False, "font": {"size": 12, "color": "#aab1bc"}, "xref": "paper", "yref": "paper"},
         x=0.005,
         y=0.005,
         xanchor="left",

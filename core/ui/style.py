@@ -44,6 +44,8 @@ _CSS = """
     overflow-y: auto; background: var(--st-background-color, transparent); }
   .stMainBlockContainer:has(.st-key-engine-told .stAlert, .st-key-engine-told .stProgress) .st-key-reading {
     padding-top: 8rem; }
+  .stMainBlockContainer:has(.st-key-engine-told .stAlert):has(.st-key-engine-told .stButton) .st-key-reading {
+    padding-top: 9.2rem; }
   .stMainBlockContainer:has(.st-key-engine-told .st-key-model-card) .st-key-reading { padding-top: 24.5rem; }
 }
 .st-key-engine-told .stAlert { font-size: 0.86rem; }

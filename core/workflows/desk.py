@@ -154,9 +154,10 @@ class Desk:
 
     def seconds_left(self, job_id: str) -> float | None:
         """Until it is over, those before it included; None while nobody can tell."""
+        at_once = self._shop.guard.admission.heavy_at_once
         with self._lock:
             run = self._run_of(job_id)
-            return None if run is None else until_over_s(run, self._runs.values(), time.monotonic())
+            return None if run is None else until_over_s(run, self._runs.values(), time.monotonic(), at_once)
 
     def wait(self, job_id: str, seconds: float) -> bool:
         """True once the job is over; waits at most so long."""

@@ -6,6 +6,7 @@ segment_case.py's.
 
 from __future__ import annotations
 
+import heapq
 import shutil
 import threading
 import time
@@ -223,18 +224,30 @@ def in_line(runs: Iterable[Run]) -> list[Run]:
     return [known[entry.number] for entry in in_order(waiting, running)]
 
 
-def until_over_s(run: Run, runs: Iterable[Run], now: float) -> float | None:
-    """Seconds until the run is over, with all that comes before it; None while nobody can tell. `now`: monotonic."""
+def until_over_s(run: Run, runs: Iterable[Run], now: float, at_once: int = 1) -> float | None:
+    """Seconds until the run is over, with all that comes before it; None while nobody can tell.
+
+    Args:
+        now: monotonic.
+        at_once: how many may run together.
+    """
     if run.getting:
         return None
     together = list(runs)
     line = in_line(together)
+    if run not in line:
+        return run.left_s(now)
     begun = [one for one in together if one.begun is not None]
-    if run in line and not begun:
+    if len(begun) < at_once:
         return None  # what it waits for is none of these
-    ahead = [*begun, *line[: line.index(run)]] if run in line else []
-    parts = [one.left_s(now) for one in (*ahead, run)]
-    return None if None in parts else sum(part for part in parts if part is not None)
+    ends: list[float] = []
+    for one in (*begun, *line[: line.index(run) + 1]):
+        left = one.left_s(now)
+        if left is None:
+            return None
+        free = 0.0 if len(ends) < len(begun) else heapq.heappop(ends)
+        heapq.heappush(ends, last := free + left)
+    return last
 
 
 def why_of(sentence: str) -> str:

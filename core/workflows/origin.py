@@ -16,9 +16,15 @@ from urllib.parse import quote
 
 from core import __version__
 from core.case import MODALITIES, SESSION_LABELS
+from core.evaluation.records import TASK_NOTE
 from core.workflows.explore_case import is_isles24
 
 Space = Literal["orig", "ncct"]
+OTHERS = "scores of another task or of other cases are not comparable with them"
+PAINTED_NOTE = (
+    "These scores compare with infarcts that were painted into generated heads; they say nothing about patients and "
+    "are comparable with no other score."
+)
 LINK = "source"  # the dataset's name in BIDS URIs
 BESIDE = "../.."  # where the source lies, seen from derivatives/NAME
 _SESSION = re.compile(r"(?:^|[/_])(ses-[A-Za-z0-9]+)(?=[/_.]|$)")
@@ -71,6 +77,17 @@ class Origin:
         if self.address:
             return {LINK: self.address}
         return {LINK: BESIDE} if self.paths else {}
+
+    @property
+    def about_scores(self) -> str:
+        """What a score against the truth of this source is of, and what it cannot be compared with."""
+        if self.source == "sample":
+            return PAINTED_NOTE
+        if self.sessions:
+            return TASK_NOTE
+        named = self.source.removeprefix("hub:").partition("@")[0]
+        whose = f"that {named} publishes" if self.source.startswith("hub:") else "of the user's own"
+        return f"These scores compare with masks {whose}, whatever those show; {OTHERS}."
 
     def session(self, name: str) -> str | None:
         """Of one image, e.g. "ses-0001"; None where nobody tells."""

@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 
 from core.case import MODALITIES
 from core.errors import BadVolume, GridMismatch
-from core.evaluation.records import DEFINITIONS, TASK_NOTE
+from core.evaluation.records import DEFINITIONS
 from core.imaging import figure, nifti
 from core.imaging.geometry import same_grid, world
 from core.imaging.volume import Affine, Mask
 from core.imaging.windowing import adc_scale, auto_window, presets
 from core.segmentation.results import JobResult
 from core.workflows.members import members, sentence
+from core.workflows.notes import in_words
 from core.workflows.origin import Origin
 from core.workflows.report_parts import MORE, bullets, clip, document, lines_of, page, panel, table
 
@@ -61,7 +62,7 @@ class Subject:
         scores: as CaseScore.to_json gives them, of this very mask; None without a truth. A missing key is not shown.
         session: when the images were taken, in words (Origin.when).
         made: when, in words; "" leaves it out and makes equal results give equal bytes.
-        follow_up: the images are known to be ISLES'24's follow-up MRI, or made like it.
+        about_scores: what a score of this source is of (Origin.about_scores).
         extra: sentences to stand among the warnings.
     """
 
@@ -71,13 +72,13 @@ class Subject:
     scores: Mapping[str, float | int | None] | None = None
     made: str = ""
     session: str = "not told"
-    follow_up: bool = False
+    about_scores: str = ""
     extra: tuple[str, ...] = ()
 
 
 def subject_of_report(origin: Origin, images: Mapping[str, Path], made: str) -> Subject:
     """These images, in the words of their origin; without a truth."""
-    return Subject(images, origin.title, made=made, session=origin.when(images), follow_up=origin.sessions)
+    return Subject(images, origin.title, made=made, session=origin.when(images), about_scores=origin.about_scores)
 
 
 def html_report(result: JobResult, told: Mapping[str, Any], subject: Subject) -> bytes:
@@ -244,8 +245,8 @@ def _scores(subject: Subject, told: Mapping[str, Any]) -> str:
             text = str(value) if isinstance(value, int) else _number(value, unit)
             rows.append((label, text, clip(DEFINITIONS[name], 330)))
     task = str(told.get("GeneratedBy", {}).get("Task") or "not told")
-    other = f"The engine's task: {task}. Scores of another task are not comparable with these."
-    note = f'<p class="small">{clip(TASK_NOTE if subject.follow_up else other, 400)}</p>'
+    said = clip(f"{subject.about_scores} The engine's task: {task}.", 450)
+    note = f'<p class="small">{said}</p>'
     return "<h2>Against the truth</h2>" + table((), rows, ("k", "n", "d")) + note
 
 
@@ -269,14 +270,14 @@ def _provenance(result: JobResult, told: Mapping[str, Any], subject: Subject) ->
     words = [f"{name} = {p.get('value', '')} {p.get('unit', '')}".strip() for name, p in chosen]
     ram = host.get("MemoryLimitMB")
     machine = f"{clip(host.get('Processors', '?'), 6)} processors" + (f", {ram:.0f} MB RAM" if ram else "")
-    notes = "; ".join(f"{key}: {value}" for key, value in told.get("Notes", {}).items())
+    notes = "; ".join(f"{name}: {value}" for name, value in in_words(told.get("Notes", {})))
     rows = [
         ("Inputs, sha256", sums or "–"),
         ("Source", clip(subject.source, 120)),
         ("Engine", f"{clip(result.engine, 40)} {clip(result.engine_version, 60)}, threshold {result.threshold:g}"),
         ("Parameters", clip("; ".join(words) or "none", 450)),
         ("Cost", f"{result.seconds:.1f} s, at most {result.peak_rss_mb:.0f} MB RAM, on {machine}"),
-        ("Notes", clip(notes or "none", 220)),
+        ("Notes", clip(notes or "none", 360)),
         ("Licence", clip(by.get("Licence", "not told"), 125)),
         ("To cite", clip(by.get("Citation", "not told"), 220)),
     ]

@@ -92,6 +92,20 @@ def test_heavy_steps_follow_one_another_and_light_ones_do_not_wait() -> None:
     assert door.places() == ()
 
 
+def test_as_many_heavy_steps_run_together_as_were_allowed_and_fit() -> None:
+    door = Admission(lambda: ROOM, heavy_at_once=2)
+    one, two, three = (Visitor(door, HEAVY, name) for name in "abc")
+    with visitors(one, two, three):
+        assert one.inside.is_set() and two.inside.is_set() and not three.inside.is_set()
+        assert three.told == [(1, "other jobs are running")]
+        one.go.set()
+        until(three.inside.is_set)
+    large = replace(HEAVY, memory_mb=1500)
+    with visitors(Visitor(door, large, "a"), Visitor(door, large, "b")) as (first, second):
+        assert first.inside.is_set() and not second.inside.is_set()  # together they do not fit
+        assert "memory" in second.told[0][1] or "RAM" in second.told[0][1]
+
+
 def test_waiting_can_be_cancelled() -> None:
     door = Admission(lambda: ROOM)
     with visitors(Visitor(door, HEAVY), Visitor(door, HEAVY, "b")) as (_, waiting):

@@ -177,6 +177,13 @@ def test_ram_that_cannot_be_read_is_a_refusal_with_words(tmp_path: Path) -> None
         blind.watchdog.stop()
 
 
+@pytest.mark.parametrize("count", [1, 3])
+def test_a_setting_says_how_many_heavy_steps_run_at_once(tmp_path: Path, count: int) -> None:
+    settings = Settings(cache_dir=tmp_path, state_dir=tmp_path, heavy_jobs=count)
+    with own_guard(settings) as guard:
+        assert guard.admission.heavy_at_once == count
+
+
 def test_ordinals() -> None:
     assert [ordinal(n) for n in (1, 2, 3, 4, 11, 12, 13, 21, 102, 111)] == [
         "1st", "2nd", "3rd", "4th", "11th", "12th", "13th", "21st", "102nd", "111th",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import json
+import os
 import re
 import time
 from collections.abc import Callable
@@ -54,9 +56,13 @@ class BenchPage:
         self.page.locator(".st-key-engine").get_by_role("combobox").click(timeout=WAIT)
         self.page.get_by_role("option", name=name, exact=True).click(timeout=WAIT)
         if model:
-            self.press(re.compile("Choose a model|Model: "))
-            self.page.locator(".st-key-model-radio").get_by_text(re.compile(model)).click(timeout=WAIT)
-            self.page.keyboard.press("Escape")
+            self.model(model)
+
+    def model(self, name: str) -> None:
+        """Choose the engine's model."""
+        self.press(re.compile("Choose a model|Model: "))
+        self.page.locator(".st-key-model-radio").get_by_text(re.compile(name)).click(timeout=WAIT)
+        self.page.keyboard.press("Escape")
 
     def figure(self, label: str) -> str:
         """The value that stands beside a label; waits until it is there."""
@@ -122,9 +128,15 @@ class BenchPage:
         if not boxes.first.is_visible():
             self.press(re.compile(r"Results \("))
         for number in rows:
-            boxes.nth(number).focus(timeout=WAIT)
+            self._until(functools.partial(self._ticked, boxes.nth(number)), f"row {number} is ticked")
+
+    def _ticked(self, box: Locator) -> bool:
+        """Whether it is and stays ticked; a page that is just drawn anew may lose a press."""
+        if not box.is_checked(timeout=WAIT):
+            box.focus(timeout=WAIT)
             self.page.keyboard.press("Space")
-            expect(boxes.nth(number)).to_be_checked(timeout=WAIT)
+            self.page.wait_for_timeout(500)
+        return box.is_checked(timeout=WAIT)
 
     def fold(self) -> None:
         """Close what lies open over the page."""
@@ -148,10 +160,16 @@ class BenchPage:
         assert box is not None
         self.page.mouse.click(box["x"] + 18, box["y"] + 38 + 35 * number + 17)
 
-    def shot(self, path: Path) -> None:
-        """A picture of the screen, for a person."""
-        self.page.wait_for_timeout(400)
-        self.page.screenshot(path=str(path))
+    def shot(self, name: str) -> None:
+        """See `picture`."""
+        picture(self.page, name)
+
+
+def picture(page: Page, name: str) -> None:
+    """The screen as a person would look at it, for who has named a folder in STROKESCOPE_SHOTS."""
+    if folder := os.environ.get("STROKESCOPE_SHOTS"):
+        page.wait_for_timeout(400)
+        page.screenshot(path=str(Path(folder) / name), full_page=True)
 
 
 def records(state: Path) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from core.imaging.volume import Volume
 from tests.segmentation.heads import pair, sick
 from tests.segmentation.tiny_models import onnx_model, torch_model
 
-CASES = ("sub-01", "sub-02")
+CASES = ("sub-01", "sub-02", "sub-03")
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class World:
 
 
 def make_world(folder: Path) -> World:
-    """Two patients with the same head, the second one's a little brighter, and both models."""
+    """Three patients with the same head, each a little brighter than the one before, and both models."""
     for number, name in enumerate(CASES):
         images = folder / "cases" / name / "ses-0001"
         images.mkdir(parents=True)

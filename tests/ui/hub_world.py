@@ -30,6 +30,13 @@ def shards_with_heads(folder: Path) -> dict[str, bytes]:
 @contextmanager
 def hub_with_heads(folder: Path, port: int = 0, bandwidth: float | None = None) -> Iterator[HubServer]:
     """The server, with the pinned dataset at its pinned revision."""
+    with hub_serving(shards_with_heads(folder), port, bandwidth) as hub:
+        yield hub
+
+
+@contextmanager
+def hub_serving(shards: dict[str, bytes], port: int = 0, bandwidth: float | None = None) -> Iterator[HubServer]:
+    """The same with shards that are made already."""
     with HubServer(port=port, bandwidth=bandwidth) as hub:
-        hub.add_dataset(PINNED_REPO, PINNED_REVISION, dict(shards_with_heads(folder)))
+        hub.add_dataset(PINNED_REPO, PINNED_REVISION, dict(shards))
         yield hub

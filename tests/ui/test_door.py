@@ -69,13 +69,13 @@ def _command(pid: int) -> bytes:
         return b""
 
 
-def test_the_button_tells_what_it_needs_of_what_is_free(world: Path) -> None:
+def test_the_button_tells_what_it_needs_of_what_is_free(bare_world: Path) -> None:
     app = page(open_app(source="sample", case="sample-01"), "2_Segment.py")
     assert not app.exception
     label = run_label(app)
     assert label.startswith("Run · needs ")
     assert " GB may still be used · ~2 s" in label
-    assert told(world) == [("sample", "sample", "sample-01")]
+    assert told(bare_world) == [("sample", "sample", "sample-01")]
 
 
 def test_what_never_fits_is_told_before_the_click(world: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -97,16 +97,16 @@ def test_what_never_fits_is_told_before_the_click(world: Path, monkeypatch: pyte
     assert not drawn.get("plotly_chart")
 
 
-def test_a_static_view_goes_through_the_door_once(world: Path) -> None:
+def test_a_static_view_goes_through_the_door_once(bare_world: Path) -> None:
     app = page(open_app(source="sample", case="sample-01"), "1_Cases.py")
     app.toggle(key="static-view").set_value(True).run()
     assert not app.exception
     assert len(app.get("plotly_chart")) == 2
     made = [("sample", "sample", "sample-01"), ("decode", "view", "sample-01"), ("decode", "view", "sample-01")]
-    assert [step for step in told(world) if step[2] == "sample-01"] == made
+    assert [step for step in told(bare_world) if step[2] == "sample-01"] == made
     app.run()
     assert len(app.get("plotly_chart")) == 2
-    assert [step for step in told(world) if step[2] == "sample-01"] == made
+    assert [step for step in told(bare_world) if step[2] == "sample-01"] == made
 
 
 def test_pictures_that_are_given_back_at_once_are_drawn_all_the_same(world: Path) -> None:
@@ -130,13 +130,13 @@ def test_pictures_that_are_given_back_at_once_are_drawn_all_the_same(world: Path
     assert len(steps) == 2  # the page itself never stood at the door
 
 
-def test_the_neighbour_is_got_ahead_as_the_apps_own_work(world: Path) -> None:
+def test_the_neighbour_is_got_ahead_as_the_apps_own_work(bare_world: Path) -> None:
     page(open_app(source="sample", case="sample-01"), "1_Cases.py")
     end = time.monotonic() + 60
-    while "sample-02" not in [case for _, _, case in told(world)]:
+    while "sample-02" not in [case for _, _, case in told(bare_world)]:
         assert time.monotonic() < end
         time.sleep(0.1)
-    events = [e for e in read_record(world / "state").events if e.event == "phase begin"]
+    events = [e for e in read_record(bare_world / "state").events if e.event == "phase begin"]
     assert {e.text("case"): e.text("owner") for e in events} == {"sample-01": "visitor", "sample-02": "app"}
 
 
@@ -183,6 +183,8 @@ def test_the_line_before_you() -> None:
     assert before_you((fetching,), "") == ""
     assert before_you((running,), "") == "queue: you would be 1st, after the job that runs"
     assert before_you((running, waiting, fetching), "") == "queue: you would be 2nd, after the job that runs"
+    assert before_you((running,), "", 2) == "" and "you would be 1st" in before_you((running, running), "", 2)
+    assert before_you((running, running, waiting), "", 2) == "queue: you would be 2nd, after the 2 jobs that run"
     assert before_you((), "needs 3 GB") == (
         "It does not fit now, and nothing runs that will give any back: it needs 3 GB."
     )

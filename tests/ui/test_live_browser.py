@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Browser, Page
 
-from tests.ui.browser import ROOT, StreamlitServer, launch
+from tests.ui.browser import ROOT, StreamlitServer
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 WAIT = 90_000
@@ -41,14 +41,14 @@ def settled_height(page: Page) -> int:
     return int(page.evaluate(_HEIGHT))
 
 
-def test_charts_keep_their_drawing_and_the_page_its_height(tmp_path: Path) -> None:
+def test_charts_keep_their_drawing_and_the_page_its_height(chromium: Browser, tmp_path: Path) -> None:
     env = {
         "STROKESCOPE_SOURCE": "sample",
         "STROKESCOPE_CACHE_DIR": str(tmp_path / "cache"),
         "STROKESCOPE_STATE_DIR": str(tmp_path / "state"),
     }
-    with StreamlitServer(ROOT / "Home.py", env, tmp_path) as server, launch() as browser:
-        page = browser.new_context(viewport={"width": 1600, "height": 1000}).new_page()
+    with StreamlitServer(ROOT / "Home.py", env, tmp_path) as server:
+        page = chromium.new_context(viewport={"width": 1600, "height": 1000}).new_page()
         page.goto(f"{server.url}resources")
         page.wait_for_function(
             "([selector, count]) => document.querySelectorAll(selector).length === count",
@@ -62,3 +62,4 @@ def test_charts_keep_their_drawing_and_the_page_its_height(tmp_path: Path) -> No
         assert page.locator(DRAWINGS).count() == CHARTS
         assert page.evaluate(_HEIGHT) == height
         assert page.locator(DRAWINGS).first.evaluate("e => e.getBoundingClientRect().height") > 150
+        page.context.close()

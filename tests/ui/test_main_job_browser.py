@@ -9,21 +9,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Page, ViewportSize, expect
 
 from core.hub.catalog import bundled_manifest
 from tests.hubserver.server import HubServer
 from tests.real_case import real_case
-from tests.ui.browser import ROOT, StreamlitServer, launch
-from tests.ui.hub_world import hub_with_heads
+from tests.ui.browser import ROOT, StreamlitServer
+from tests.ui.hub_world import hub_serving
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(240)]
 WAIT = 60_000
+SIZE: ViewportSize = {"width": 1440, "height": 900}
 
 
 @pytest.fixture(scope="module")
-def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[HubServer]:
-    with hub_with_heads(tmp_path_factory.mktemp("heads")) as server:
+def hub(heads: dict[str, bytes]) -> Iterator[HubServer]:
+    with hub_serving(heads) as server:
         yield server
 
 
@@ -41,16 +42,18 @@ def app(hub: HubServer, tmp_path_factory: pytest.TempPathFactory) -> Iterator[St
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launch() as chromium:
-        yield chromium
+def window(chromium: Browser) -> Iterator[BrowserContext]:
+    """What all tabs of this file share, as a person's tabs do."""
+    context = chromium.new_context(viewport=SIZE)
+    yield context
+    context.close()
 
 
 @pytest.fixture
-def page(browser: Browser) -> Iterator[Page]:
-    context = browser.new_context(viewport={"width": 1440, "height": 900})
-    yield context.new_page()
-    context.close()
+def page(window: BrowserContext) -> Iterator[Page]:
+    tab = window.new_page()
+    yield tab
+    tab.close()
 
 
 def attributes(page: Page) -> dict[str, Any]:
@@ -76,7 +79,9 @@ def lit_shares(page: Page) -> list[float]:
     return found
 
 
-def test_home_leads_to_a_lesion(app: StreamlitServer, page: Page) -> None:
+def test_home_leads_to_a_lesion_by_addresses_that_name_no_patient(app: StreamlitServer, page: Page) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
     page.goto(app.url)
     expect(page.get_by_text("Browse 149 stroke cases")).to_be_visible(timeout=WAIT)
     expect(page.get_by_text("Research use only, not a medical device").first).to_be_visible()
@@ -86,20 +91,25 @@ def test_home_leads_to_a_lesion(app: StreamlitServer, page: Page) -> None:
     assert int(seen["lesions"]) >= 1
     assert seen["radiological"] == "true"
     assert all(share > 0.1 for share in lit_shares(page))
+    volumes = [url for url in asked if "/vol/" in url]
+    assert volumes
+    assert not any("sub-stroke" in url for url in volumes)
 
 
-def test_cases_open_by_a_row_and_show_voxel_values(app: StreamlitServer, hub: HubServer, page: Page) -> None:
+def test_cases_open_by_a_row_show_voxel_values_and_back_leads_to_the_list(
+    app: StreamlitServer, hub: HubServer, page: Page
+) -> None:
     page.goto(f"{app.url}cases")
     expect(page.get_by_text("149 of 149 cases")).to_be_visible(timeout=WAIT)
+    open_first_row(page)
+    page.go_back()
+    expect(page.get_by_text("149 of 149 cases")).to_be_visible(timeout=WAIT)
+    assert "case=" not in page.url
+
     page.get_by_placeholder("id or note").fill("0001")
     page.get_by_placeholder("id or note").press("Enter")
     expect(page.get_by_text("1 of 149 cases")).to_be_visible(timeout=WAIT)
-    box = page.locator('[data-testid="stDataFrame"]').bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 18, box["y"] + 38 + 17)
-    seen = attributes(page)
-    assert "sub-stroke0001" in page.url
-    values = seen["values"].split("|")
+    values = open_first_row(page)["values"].split("|")
     assert len(values) == 2
     assert all(abs(float(v)) > 0 for v in values)
     before = hub_requests(hub)
@@ -109,17 +119,29 @@ def test_cases_open_by_a_row_and_show_voxel_values(app: StreamlitServer, hub: Hu
     assert images == []  # a case that is here costs nothing
 
 
+def open_first_row(page: Page) -> dict[str, Any]:
+    """Click the first case of the list; what the viewer then says."""
+    box = page.locator('[data-testid="stDataFrame"]').bounding_box()
+    assert box is not None
+    page.mouse.click(box["x"] + 18, box["y"] + 38 + 17)
+    page.wait_for_url("**case=sub-stroke0001*", timeout=WAIT)
+    return attributes(page)
+
+
 def hub_requests(hub: HubServer) -> list[str]:
     """Paths that were asked for so far."""
     return [seen.path for seen in hub.seen]
 
 
-def test_switching_to_acute_ct_shows_its_session(app: StreamlitServer, page: Page) -> None:
+def test_acute_ct_shows_its_session_and_a_case_that_fails_leaves_no_old_image(app: StreamlitServer, page: Page) -> None:
     page.goto(f"{app.url}cases?case=sub-stroke0014&modality=ncct,tmax")
     attributes(page)
     expect(page.get_by_role("radio", name=re.compile("^NCCT$"))).to_be_visible(timeout=WAIT)  # paid: no price any more
     expect(page.get_by_text("acute CT, day 0").first).to_be_visible()
     assert all(share > 0.1 for share in lit_shares(page))
+    page.goto(f"{app.url}cases?case=sub-nobody")
+    expect(page.locator('[data-testid="stAlert"]').first).to_be_visible(timeout=WAIT)
+    assert page.locator("[data-state]").count() == 0
 
 
 def test_segment_runs_and_tells_the_dice(app: StreamlitServer, page: Page) -> None:
@@ -131,7 +153,7 @@ def test_segment_runs_and_tells_the_dice(app: StreamlitServer, page: Page) -> No
         get.click()
     run.click(timeout=WAIT)
     dice = page.locator(".scope-figure", has_text="Dice").first
-    dice.wait_for(timeout=WAIT)
+    expect(dice.locator("b")).to_have_text(re.compile(r"^\d"), timeout=WAIT)  # measured after the volumes
     value = float(dice.locator("b").inner_text())
     assert 0.7 < value <= 1.0
     seen = attributes(page)
@@ -139,19 +161,6 @@ def test_segment_runs_and_tells_the_dice(app: StreamlitServer, page: Page) -> No
     with page.expect_download() as download:
         page.locator("button:visible").filter(has_text=re.compile(r"Mask$")).first.click(timeout=WAIT)
     assert download.value.suggested_filename.endswith("_mask.nii.gz")
-
-
-def test_back_leads_from_a_case_to_its_list(app: StreamlitServer, page: Page) -> None:
-    page.goto(f"{app.url}cases")
-    expect(page.get_by_text("149 of 149 cases")).to_be_visible(timeout=WAIT)
-    box = page.locator('[data-testid="stDataFrame"]').bounding_box()
-    assert box is not None
-    page.mouse.click(box["x"] + 18, box["y"] + 38 + 17)
-    page.wait_for_url("**case=sub-stroke0001*", timeout=WAIT)
-    attributes(page)
-    page.go_back()
-    expect(page.get_by_text("149 of 149 cases")).to_be_visible(timeout=WAIT)
-    assert "case=" not in page.url
 
 
 def test_keys_page_through_cases_that_are_here_already(app: StreamlitServer, hub: HubServer, page: Page) -> None:
@@ -176,7 +185,7 @@ def test_keys_page_through_cases_that_are_here_already(app: StreamlitServer, hub
     assert f"case={ids[5]}" in page.url
 
 
-def test_the_real_case_lies_the_right_way_round(browser: Browser, tmp_path: Path) -> None:
+def test_the_real_case_lies_the_right_way_round(window: BrowserContext, tmp_path: Path) -> None:
     dwi, _ = real_case()
     env = {
         "STROKESCOPE_SOURCE": f"local:{dwi.parent}",
@@ -184,7 +193,7 @@ def test_the_real_case_lies_the_right_way_round(browser: Browser, tmp_path: Path
         "STROKESCOPE_STATE_DIR": str(tmp_path / "state"),
     }
     with StreamlitServer(ROOT / "Home.py", env, tmp_path) as server:
-        page = browser.new_context(viewport={"width": 1440, "height": 900}).new_page()
+        page = window.new_page()
         page.goto(server.url)
         page.get_by_role("button", name="Show me a case").click()
         seen = attributes(page)
@@ -194,28 +203,7 @@ def test_the_real_case_lies_the_right_way_round(browser: Browser, tmp_path: Path
         assert all(share > 0.1 for share in lit_shares(page))
         adc = float(seen["values"].split("|")[1])
         assert 100 < adc < 4000  # shown in 10⁻⁶ mm²/s although the file is in 10⁻³
-        page.context.close()
-
-
-def test_a_case_that_fails_leaves_no_old_image(app: StreamlitServer, page: Page) -> None:
-    page.goto(f"{app.url}cases?case=sub-stroke0014")
-    attributes(page)
-    page.goto(f"{app.url}cases?case=sub-nobody")
-    expect(page.locator('[data-testid="stAlert"]').first).to_be_visible(timeout=WAIT)
-    assert page.locator("[data-state]").count() == 0
-
-
-def test_addresses_name_no_patient_and_end_with_their_session(app: StreamlitServer, browser: Browser) -> None:
-    context = browser.new_context()
-    page = context.new_page()
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
-    page.goto(f"{app.url}cases?case=sub-stroke0014")
-    attributes(page)
-    volumes = [url for url in asked if "/vol/" in url]
-    context.close()
-    assert volumes
-    assert not any("sub-stroke" in url for url in volumes)
+        page.close()
 
 
 def test_the_app_process_holds_no_torch(app: StreamlitServer) -> None:
@@ -225,39 +213,13 @@ def test_the_app_process_holds_no_torch(app: StreamlitServer) -> None:
     assert "libtorch" not in maps.read_text()
 
 
-def test_a_slow_fetch_shows_its_bytes_and_can_be_cancelled(
-    browser: Browser, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    env = {
-        "STROKESCOPE_SOURCE": "hub:hugging-science/isles24-stroke",
-        "STROKESCOPE_CACHE_DIR": str(tmp_path / "cache"),
-        "STROKESCOPE_STATE_DIR": str(tmp_path / "state"),
-    }
-    with (
-        hub_with_heads(tmp_path_factory.mktemp("slow"), bandwidth=40_000) as slow,
-        StreamlitServer(ROOT / "Home.py", {**env, "HF_ENDPOINT": slow.url}, tmp_path) as server,
-    ):
-        page = browser.new_context().new_page()
-        page.goto(f"{server.url}cases?case=sub-stroke0014")
-        expect(page.get_by_text(re.compile(r"[\d.]+ of [\d.]+ MB")).first).to_be_visible(timeout=WAIT)
-        page.get_by_role("button", name="Cancel").click()
-        expect(page.get_by_text("was stopped").first).to_be_visible(timeout=WAIT)
-        assert page.locator("[data-state]").count() == 0
-        slow.bandwidth = None
-        page.get_by_role("button", name="Retry").click()
-        attributes(page)
-        leftovers = [p for p in (tmp_path / "cache").rglob("*") if p.name.startswith(".") and p.is_file()]
-        assert leftovers == []
-        page.context.close()
-
-
-def test_an_unforeseen_fault_is_one_sentence_and_names_no_file(browser: Browser, tmp_path: Path) -> None:
+def test_an_unforeseen_fault_is_one_sentence_and_names_no_file(window: BrowserContext, tmp_path: Path) -> None:
     with StreamlitServer(Path(__file__).with_name("surprise_app.py"), {}, tmp_path) as server:
-        page = browser.new_context().new_page()
+        page = window.new_page()
         page.goto(server.url)
         expect(page.get_by_text("Something went wrong here")).to_be_visible(timeout=WAIT)
         assert "jane-doe" not in page.inner_text("body")
         assert "Traceback" not in page.inner_text("body")
-        page.context.close()
+        page.close()
         said = server.log()
     assert "a page failed: ZeroDivisionError at surprise_page.py:3" in said

@@ -17,7 +17,7 @@ from tests.ui.pages import ROOT, open_app, page, until, viewer, words
 DEAD_HUB = "http://127.0.0.1:9"  # the discard port: nobody listens
 
 
-def test_home_says_what_it_is_and_opens_a_case(world: Path) -> None:
+def test_home_says_what_it_is_and_opens_a_case(bare_world: Path) -> None:
     app = open_app().run()
     assert not app.exception
     assert NOTICE in words(app)
@@ -30,13 +30,13 @@ def test_home_says_what_it_is_and_opens_a_case(world: Path) -> None:
     assert shown["view"]["synthetic"] is True
 
 
-def test_cases_lists_everything_without_making_an_image(world: Path) -> None:
+def test_cases_lists_everything_without_making_an_image(bare_world: Path) -> None:
     app = page(open_app(), "1_Cases.py")
     assert not app.exception
     table = app.dataframe[0].value
     assert len(table) == 16
     assert list(table["case"])[:2] == ["sample-01", "sample-02"]
-    assert not list((world / "cache").glob("**/*.nii.gz"))
+    assert not list((bare_world / "cache").glob("**/*.nii.gz"))
     app.text_input(key="f-text").input("no lesion").run()
     assert list(app.dataframe[0].value["case"]) == ["sample-04"]
 

@@ -184,6 +184,8 @@ def test_a_result_against_the_truth(world: Path) -> None:
     colours = [o["color"] for panel in shown["view"]["panels"] for o in panel["overlays"]]
     assert colours == ["prediction", "truth"]
     assert query(app, "against") == "truth"
+    about = [str(m.proto.help) for m in app.markdown if "Against the truth" in m.value]
+    assert len(about) == 1 and "painted into generated heads" in about[0] and "ISLES" not in about[0]
 
 
 def test_a_result_of_other_images_is_named_as_that_and_never_shown_over_these(world: Path) -> None:

@@ -13,11 +13,11 @@ from tests.ui.pages import button, open_app, page, viewer, words
 
 
 @pytest.fixture
-def crashed(world: Path) -> Path:
+def crashed(bare_world: Path) -> Path:
     """An app that has ended twice in the same step of the same case."""
     for number in range(2):
-        note_end(world / "state", None, "engine", "sample-01", "out of memory", time.time() - 5 + number)
-    return world
+        note_end(bare_world / "state", None, "engine", "sample-01", "out of memory", time.time() - 5 + number)
+    return bare_world
 
 
 def test_nothing_is_said_while_all_is_well(world: Path) -> None:

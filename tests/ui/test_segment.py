@@ -41,7 +41,7 @@ def answered(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def bench(world: Path, answered: Path) -> Path:
     """An app that has it."""
-    shutil.copytree(answered, world / "cache")
+    shutil.copytree(answered, world / "cache", dirs_exist_ok=True)
     return world
 
 

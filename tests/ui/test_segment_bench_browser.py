@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
-from tests.ui.bench_page import WAIT, BenchPage, records
+from tests.ui.bench_page import WAIT, BenchPage, picture, records
 from tests.ui.bench_world import World, make_world
-from tests.ui.browser import ROOT, StreamlitServer, launch
+from tests.ui.browser import ROOT, StreamlitServer
 from tools.build_viewer import build
 
-pytestmark = [pytest.mark.browser, pytest.mark.stress, pytest.mark.timeout(600)]
-FIRST, SECOND = "sub-01", "sub-02"
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
+FIRST, SECOND, THIRD = "sub-01", "sub-02", "sub-03"
 NOTICE = "Research use only, not a medical device"
 
 
@@ -32,15 +32,9 @@ def app(world: World) -> Iterator[StreamlitServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with launch() as chromium:
-        yield chromium
-
-
 @pytest.fixture
-def context(browser: Browser) -> Iterator[BrowserContext]:
-    made = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
+def context(chromium: Browser) -> Iterator[BrowserContext]:
+    made = chromium.new_context(viewport={"width": 1440, "height": 900}, color_scheme="dark")
     made.set_default_timeout(WAIT)
     yield made
     made.close()
@@ -60,14 +54,14 @@ def saved(page: Page, press: Callable[[], None], to: Path) -> Path:
     return path
 
 
-def read_offline(browser: Browser, report: Path, shot: Path) -> str:
+def read_offline(browser: Browser, report: Path) -> str:
     """A saved report, opened where there is no network: its words. Asks for nothing."""
     context = browser.new_context(offline=True, viewport={"width": 1000, "height": 1400})
     try:
         page, asked = context.new_page(), list[str]()
         page.on("request", lambda request: asked.append(request.url))
         page.goto(report.as_uri())
-        page.screenshot(path=str(shot), full_page=True)
+        picture(page, "report.png")
         assert [url for url in asked if not url.startswith(("file:", "data:"))] == []
         return page.locator("body").inner_text()
     finally:
@@ -75,7 +69,7 @@ def read_offline(browser: Browser, report: Path, shot: Path) -> str:
 
 
 def test_a_result_is_read_and_saved(
-    app: StreamlitServer, browser: Browser, context: BrowserContext, tmp_path: Path
+    app: StreamlitServer, chromium: Browser, context: BrowserContext, tmp_path: Path
 ) -> None:
     tab = BenchPage(context.new_page(), app.url)
     tab.open(FIRST)
@@ -83,7 +77,7 @@ def test_a_result_is_read_and_saved(
     tab.figure_is("HD95", re.compile(r"\d"))
     volume, dice, begun = tab.figure("Segmented volume"), tab.figure("Dice"), engines_begun(app)
     tab.drawn("Prediction", float(volume.split()[0]))
-    tab.shot(tmp_path / "result.png")
+    tab.shot("result.png")
 
     tab.slide(20)
     smaller = float(tab.settled("Segmented volume", volume).split()[0])
@@ -91,16 +85,16 @@ def test_a_result_is_read_and_saved(
     tab.settled("Dice", dice)
     tab.drawn("Prediction", smaller)  # the mask that the browser shows is the one that the numbers are of
     tab.figure_is("HD95", re.compile(r"\d"))
-    tab.shot(tmp_path / "threshold.png")
+    tab.shot("threshold.png")
 
     before = tab.crosshair()
     tab.row(".st-key-lesions-box", 1)
     tab.moved(before)
-    tab.shot(tmp_path / "lesion.png")
+    tab.shot("lesion.png")
 
     tab.press(re.compile("Report$"))
     report = saved(tab.page, lambda: tab.press(re.compile("Save Report")), tmp_path)
-    words = read_offline(browser, report, tmp_path / "report.png")
+    words = read_offline(chromium, report)
     assert NOTICE in words and f"{smaller:.2f}" in words and "Dice" in words
     tab.press(re.compile("BIDS zip$"))
     archive = zipfile.ZipFile(saved(tab.page, lambda: tab.press(re.compile("Save BIDS zip")), tmp_path))
@@ -109,9 +103,38 @@ def test_a_result_is_read_and_saved(
     assert engines_begun(app) == begun  # nothing of this ran the engine
 
 
+def test_a_job_is_given_up_and_run_again_and_two_engines_are_compared(
+    app: StreamlitServer, world: World, context: BrowserContext
+) -> None:
+    tab = BenchPage(context.new_page(), app.url)
+    tab.open(THIRD)
+    tab.run()
+    tab.figure_is("Dice", re.compile(r"\d"))
+    tab.engine("network", "slow")
+    tab.run()
+    expect(tab.page.get_by_text(re.compile(r"Window \d+ of \d+")).first).to_be_visible(timeout=WAIT)
+    tab.press(re.compile("Cancel$"))
+    tab.record(world.state, "network", "cancelled")
+    tab.run()
+    tab.record(world.state, "network", "running")
+    tab.press(re.compile("Cancel$"))
+    tab.record(world.state, "network", "cancelled")
+    tab.model("quick")
+    tab.run()
+    tab.record(world.state, "network", "done")
+    expect(tab.page.get_by_text("Results (2)").first).to_be_visible(timeout=WAIT)
+    tab.figure_is("HD95", re.compile(r"\d"))
+    tab.results(0, 1)
+    tab.press(re.compile("Compare$"))
+    expect(tab.button(re.compile("^(close )?End$"))).to_be_visible(timeout=WAIT)
+    tab.fold()
+    tab.picture()
+    expect(tab.page).to_have_url(re.compile("result=.*against=|against=.*result="), timeout=WAIT)
+
+
 @pytest.mark.stress
 def test_two_engines_are_compared_joined_and_one_deleted(
-    app: StreamlitServer, world: World, context: BrowserContext, tmp_path: Path
+    app: StreamlitServer, world: World, context: BrowserContext
 ) -> None:
     tab = BenchPage(context.new_page(), app.url)
     tab.open(SECOND)
@@ -120,16 +143,16 @@ def test_two_engines_are_compared_joined_and_one_deleted(
     tab.engine("network", "quick")
     tab.run()
     tab.figure_is("Dice", re.compile(r"\d"))
-    tab.shot(tmp_path / "network.png")
+    tab.shot("network.png")
 
     tab.results(0, 1)
-    tab.shot(tmp_path / "results.png")
+    tab.shot("results.png")
     tab.press(re.compile("Compare$"))
     expect(tab.button(re.compile("^(close )?End$"))).to_be_visible(timeout=WAIT)
     tab.fold()
     tab.picture()
-    tab.shot(tmp_path / "compare.png")
-    assert "against=" in tab.page.url and "result=" in tab.page.url
+    tab.shot("compare.png")
+    expect(tab.page).to_have_url(re.compile("result=.*against=|against=.*result="), timeout=WAIT)
     link = tab.page.url
     tab.press(re.compile("^(close )?End$"))
 
@@ -139,7 +162,7 @@ def test_two_engines_are_compared_joined_and_one_deleted(
     tab.results(0)
     tab.press(re.compile("Show$"))
     tab.figure_is("Dice", re.compile(r"\d"))
-    tab.shot(tmp_path / "consensus.png")
+    tab.shot("consensus.png")
 
     tab.results(0)  # the newest: the consensus
     tab.press(re.compile("Delete$"))
@@ -152,14 +175,14 @@ def test_two_engines_are_compared_joined_and_one_deleted(
 
 @pytest.mark.stress
 def test_a_job_is_given_up_found_again_and_outlives_the_app(
-    app: StreamlitServer, world: World, context: BrowserContext, tmp_path: Path
+    app: StreamlitServer, world: World, context: BrowserContext
 ) -> None:
     tab = BenchPage(context.new_page(), app.url)
     tab.open(FIRST)
     tab.engine("network", "slow")
     tab.run()
     expect(tab.page.get_by_text(re.compile(r"Window \d+ of \d+")).first).to_be_visible(timeout=WAIT)
-    tab.shot(tmp_path / "running.png")
+    tab.shot("running.png")
     tab.press(re.compile("Cancel$"))
     tab.record(world.state, "network", "cancelled")
     tab.run()
@@ -170,7 +193,7 @@ def test_a_job_is_given_up_found_again_and_outlives_the_app(
     tab.open(FIRST)
     tab.press(re.compile(r"Jobs \(1\)"))
     expect(tab.page.get_by_text(re.compile(r"Window \d+ of \d+")).first).to_be_visible(timeout=WAIT)
-    tab.shot(tmp_path / "jobs.png")
+    tab.shot("jobs.png")
 
     app.restart()
     tab.record(world.state, "network", "interrupted")
@@ -179,7 +202,7 @@ def test_a_job_is_given_up_found_again_and_outlives_the_app(
     expect(tab.page.get_by_text(re.compile("Interrupted: the app was stopped in order")).first).to_be_visible(
         timeout=WAIT
     )
-    tab.shot(tmp_path / "interrupted.png")
+    tab.shot("interrupted.png")
     tab.press(re.compile("Run again$"))
     tab.record(world.state, "network", "running")
     tab.press(re.compile("Cancel$"))

@@ -13,7 +13,7 @@ from PIL import Image
 from core.errors import GridMismatch
 from core.imaging.nifti import read_volume, write_labels, write_mask, write_volume
 from core.imaging.volume import Mask, Volume
-from core.ui.slices import AGREEMENT, load_sheet, montage_of, slice_of, to_screen
+from core.ui.slices import AGREEMENT, load_sheet, montage_of, slice_of, to_screen, worth_showing
 
 SIGNS = st.tuples(*[st.sampled_from([-1.0, 1.0])] * 3)
 TILT = np.array([[1, 0, 0], [0, 0.94, -0.34], [0, 0.34, 0.94]])  # a gantry tilt of 20 degrees
@@ -80,11 +80,18 @@ def test_left_lesion_is_on_the_right_and_blue_only_with_its_mask(tmp_path: Path)
 
 def test_figure_names_both_sides_and_its_purpose(tmp_path: Path) -> None:
     image, mask = files(tmp_path)
-    figure = montage_of(load_sheet(image, mask))
-    places = {a.text: a.x for a in figure.layout.annotations}
-    assert places["<b>R</b>"] < 0.1 and places["<b>L</b>"] > 0.9
-    assert any("Research use only" in text for text in places)
-    assert len(figure.to_json()) < 100_000
+    sheet = load_sheet(image, mask)
+    for figure, slices in ((montage_of(sheet), len(worth_showing(sheet))), (slice_of(sheet, 3), 1)):
+        height, width = picture(figure).shape[:2]
+        told = figure.layout.annotations
+        right, left = ([(a.x, a.y) for a in told if a.text == f"<b>{side}</b>"] for side in "RL")
+        assert len(right) == len(left) == slices  # each slice has its own, in the picture's pixels
+        assert {a.xref for a in told if a.text.startswith("<b>")} <= {None, "x"}
+        assert all(one[0] < two[0] and one[1] == two[1] for one, two in zip(right, left, strict=True))
+        assert min(x for x, _ in right) == 0 and max(x for x, _ in left) == width - 1
+        assert all(0 < y < height for _, y in (*right, *left))
+        assert any("Research use only" in a.text for a in told)
+        assert len(figure.to_json()) < 100_000
 
 
 def test_scale_is_applied_to_the_window_not_to_the_picture(tmp_path: Path) -> None:

@@ -5,15 +5,14 @@ from __future__ import annotations
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.test_viewer_browser import Bench
-from tests.ui.test_viewer_browser import bench as bench
-from tests.ui.test_viewer_browser import browser as browser
-from tests.ui.test_viewer_browser import cases as cases
-from tests.ui.test_viewer_browser import context as context
-from tests.ui.test_viewer_browser import server as server
+from tests.ui.viewer_bench import Bench
+from tests.ui.viewer_bench import bench as bench
+from tests.ui.viewer_bench import context as context
+from tests.ui.viewer_bench import fresh as fresh
+from tests.ui.viewer_bench import tab as tab
 from tests.ui.viewer_cases import BIG, SMALL
 
-pytestmark = [pytest.mark.browser, pytest.mark.stress]
+pytestmark = pytest.mark.browser
 
 # Colour of the picture at a place in RAS+ mm, in the axial tile of a panel: the mean of 3 x 3 pixels.
 COLOUR = """(root, [panel, mm]) => {
@@ -80,18 +79,18 @@ def test_panels_of_one_image_share_crosshair_zoom_and_window(bench: Bench) -> No
     assert low == high
 
 
-def test_heat_is_nothing_at_0_and_grows_with_its_scale(bench: Bench) -> None:
-    bench.open("heat")
-    bench.until(lesions="0", overlay="7")
+def test_heat_is_nothing_at_0_and_grows_with_its_scale(fresh: Bench) -> None:
+    fresh.open("heat")
+    fresh.until(lesions="0", overlay="7")
     below = (-44.0, 6.0, -15.0)
-    assert max(colour(bench, below)) - min(colour(bench, below)) < 6  # grey: nothing over the image
-    left, right = colour(bench, (-20.0, 30.0, 9.0)), colour(bench, (20.0, 30.0, 9.0))
+    assert max(colour(fresh, below)) - min(colour(fresh, below)) < 6  # grey: nothing over the image
+    left, right = colour(fresh, (-20.0, 30.0, 9.0)), colour(fresh, (20.0, 30.0, 9.0))
     assert left[0] - left[2] > 60 and left[1] - left[2] > 60  # 1 is yellow
     assert right[1] - right[0] > 30 and right[2] - right[0] > 20  # 0.5 is between blue and green
-    chip = bench.page.get_by_role("button", name="probability")
+    chip = fresh.page.get_by_role("button", name="probability")
     expect(chip).to_contain_text("01")  # the ends of its scale
     chip.click()
-    after = colour(bench, (-20.0, 30.0, 9.0))
+    after = colour(fresh, (-20.0, 30.0, 9.0))
     assert max(after) - min(after) < 6
 
 

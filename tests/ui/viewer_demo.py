@@ -65,9 +65,11 @@ def page() -> None:
         for number, case in enumerate(cases):
             if st.button(case["title"], key=f"case-{number}"):
                 st.session_state.case = number
+        if st.button("nothing", key="none"):
+            st.session_state.case = None
         st.button("rerun", key="again")
         shown = st.toggle("viewer", value=True)
-    if shown:
+    if shown and st.session_state.case is not None:
         state = show(view_of(cases[st.session_state.case]), key="viewer", height=620, volumes=volumes())
         if state.command:
             st.session_state.said = f"{state.command.kind} {state.command.index}"

@@ -126,6 +126,18 @@ def test_a_session_is_named_only_where_it_is_known(result: JobResult, tmp_path: 
         assert "Sources" not in told and len(told["SourceSha256"]) == 2
 
 
+def test_what_a_score_is_of_follows_from_where_the_truth_comes_from() -> None:
+    released = {"dwi": Path("/data/sub-1_ses-02_space-ncct_dwi.nii.gz")}
+    for isles24 in (HUB, origin_of("hub:hugging-science/isles24-stroke", {}), origin_of("local:/data", released)):
+        assert "ISLES'24 challenge" in isles24.about_scores and "follow-up MRI" in isles24.about_scores
+    others = [
+        origin_of(spec, {}).about_scores for spec in ("sample", "local:/home/jane-doe/isles24", "hub:a/b@0", None)
+    ]
+    assert not any("ISLES" in told or "follow-up" in told or "jane" in told for told in others)
+    assert "painted into generated heads" in others[0] and "that a/b publishes" in others[2]
+    assert others[1] == others[3] and "of the user's own" in others[1]
+
+
 def test_what_the_paths_of_a_folder_tell_is_told(result: JobResult, tmp_path: Path) -> None:
     files = {name: Path(f"/data/isles24 copy/sub 1/ses-0001/{name}.nii.gz") for name in ("dwi", "adc")}
     origin = origin_of("local:/data/isles24 copy", files)

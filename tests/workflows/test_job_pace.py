@@ -7,6 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.workflows.job_pace import FETCH_SHARE, fetch_share, left_s, whole
+from core.workflows.job_record import JobRecord
+from core.workflows.job_run import Run, until_over_s
 
 
 def test_images_to_get_are_a_part_of_the_whole() -> None:
@@ -52,3 +54,17 @@ def test_it_is_always_a_time(predicted: float, elapsed: float, fraction: float) 
     assert 0.0 <= left < 1e9
     assert left_s(predicted, elapsed + 1.0, fraction) >= left
     assert left_s(predicted, elapsed, 1.0) == 0.0
+
+
+def run_of(number: int, seconds: float, begun: float | None = None) -> Run:
+    record = JobRecord("a" * 32, "b" * 32, f"visitor {number}", "case-1", "sample", "diffusion", "1", "rules")
+    return Run(f"{number}", record, None, number, predicted_s=seconds, begun=begun)
+
+
+def test_those_before_are_over_first_however_many_run_at_once() -> None:
+    one, two, three, four = run_of(1, 30.0, begun=50.0), run_of(2, 10.0, begun=50.0), run_of(3, 5.0), run_of(4, 7.0)
+    runs = [one, two, three, four]
+    lefts = [until_over_s(run, runs, 50.0, at_once=2) for run in runs]
+    assert lefts == [pytest.approx(n) for n in (30.0, 10.0, 15.0, 22.0)]
+    assert until_over_s(four, [one, three, four], 50.0) == pytest.approx(42.0)
+    assert until_over_s(four, [one, four], 50.0, at_once=2) is None  # a place is free: it waits for something else

@@ -106,7 +106,7 @@ def test_nothing_is_said_of_a_session_or_a_task_that_nobody_told(tmp_path: Path)
     words = Page(html_report(result, told, replace(plain, truth=subject.truth, scores=subject.scores))).words
     assert "follow-up" not in words and "ses-" not in words and "0.285" not in words
     assert words.count("files of the user's own") == 2 and "elsewhere" not in words
-    assert "The engine's task: lesion." in words
+    assert "The engine's task: lesion." in words and "masks of the user's own" in words
 
 
 def test_a_warning_is_whole_and_known_failures_make_room(tmp_path: Path) -> None:
@@ -119,6 +119,13 @@ def test_a_warning_is_whole_and_known_failures_make_room(tmp_path: Path) -> None
     assert all(f"failure {n}" in Page(html_report(result, told, subject)).words for n in range(9))
     joined = {**TOLD, "Members": [{"Name": "one", "Version": "2", "Licence": "MIT", "Citation": "N, 2025"}]}
     assert "one 2; licence: MIT; to cite: N, 2025" in Page(html_report(result, joined, subject)).words
+
+
+def test_the_notes_of_a_consensus_are_words(tmp_path: Path) -> None:
+    result, subject = scene(tmp_path)
+    told = {**TOLD, "Notes": {"rule": "majority", "members": [{"name": "diffusion 1.1", "volume_ml": 3.2}]}}
+    words = Page(html_report(result, told, subject)).words
+    assert "rule: majority, at least half of the masks; members: diffusion 1.1 (3.20 ml)" in words and "{'" not in words
 
 
 @pytest.mark.parametrize("turn", [0.0, 18.0, -25.0])
