@@ -277,7 +277,7 @@ def _provenance(result: JobResult, told: Mapping[str, Any], subject: Subject) ->
         ("Engine", f"{clip(result.engine, 40)} {clip(result.engine_version, 60)}, threshold {result.threshold:g}"),
         ("Parameters", clip("; ".join(words) or "none", 450)),
         ("Cost", f"{result.seconds:.1f} s, at most {result.peak_rss_mb:.0f} MB RAM, on {machine}"),
-        ("Notes", clip(notes or "none", 360)),
+        ("Notes", clip(notes or "none", 220)),
         ("Licence", clip(by.get("Licence", "not told"), 125)),
         ("To cite", clip(by.get("Citation", "not told"), 220)),
     ]

@@ -16,7 +16,7 @@ from core.resources.recorder import Recorder
 from core.resources.runs import history
 from core.resources.safemode import HEALTHY_S
 from tests.stress.whole import Whole, answers, whole_app
-from tests.ui.conftest import world as world
+from tests.ui.conftest import bare_world as bare_world
 from tests.ui.pages import button, open_app, page, viewer, words
 
 GUILTY = "sample-01"
@@ -31,12 +31,12 @@ ENDS = {"app": ("killed", "confirmed"), "container": ("unknown", "none")}
         pytest.param("container", True, marks=pytest.mark.stress, id="container"),
     ],
 )
-def test_the_loop_ends_after_the_second_death(world: Path, dies: str, pages: bool) -> None:
+def test_the_loop_ends_after_the_second_death(bare_world: Path, dies: str, pages: bool) -> None:
     loads = {"STROKESCOPE_LOADS": f"{dies}:{GUILTY}"}
     for _ in range(2 if dies == "container" else 0):  # nobody is left to start it again but the platform
-        with whole_app(world, extra=loads, up=False) as whole:
+        with whole_app(bare_world, extra=loads, up=False) as whole:
             assert whole.process.wait(150) == -9
-    with whole_app(world, extra=loads, up=False) as whole:
+    with whole_app(bare_world, extra=loads, up=False) as whole:
         until_usable(whole)
         health = whole.health()
         assert health["app"]["restarts"] == (2 if dies == "app" else 0), whole.log.read_text()[-5000:]
