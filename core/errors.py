@@ -29,6 +29,16 @@
     ├── PortInUse                   another program listens where the dashboard should
     ├── OverBudget                  a step that does not fit the container
     ├── Quarantined                 a step that is not begun by itself, because it ended the app or its worker before
+    ├── PublishError                a dataset that cannot be published as it was asked
+    │   ├── BadTree                 a folder or schema that is not what it was said to be
+    │   ├── BadPlan                 a plan that cannot be made: limits or names that do not fit
+    │   ├── StagingForeign          a staging folder of another source, repository, revision, schema or shard count
+    │   ├── StagingBusy             another publisher works in this staging folder
+    │   ├── StagingDamaged          the staging folder's own record cannot be trusted
+    │   ├── ShardDamaged            a shard on disk that is not what was written
+    │   ├── SourceChanged           files of the source are not those that were planned or built
+    │   ├── NotProven               a shard that the remote has not proven to hold
+    │   └── PublishCancelled        the user stopped it; what was made stays
     └── ViewerError                 an image that cannot be put on the screen
         └── ViewerNotBuilt          the browser's part of the viewer is missing
 
@@ -176,6 +186,46 @@ class OverBudget(StrokescopeError):
 
 class Quarantined(StrokescopeError):
     """The app does not begin this step by itself: safe mode."""
+
+
+class PublishError(StrokescopeError):
+    """A dataset cannot be published as it was asked."""
+
+
+class BadTree(PublishError):
+    """The source folder or the schema is not what it was said to be."""
+
+
+class BadPlan(PublishError):
+    """The plan cannot be made: limits or names that do not fit."""
+
+
+class StagingForeign(PublishError):
+    """The staging folder belongs to another source, repository, revision, schema or shard count."""
+
+
+class StagingBusy(PublishError):
+    """Another publisher works in this staging folder."""
+
+
+class StagingDamaged(PublishError):
+    """The staging folder's own record cannot be trusted."""
+
+
+class ShardDamaged(PublishError):
+    """A shard on disk is not what was written."""
+
+
+class SourceChanged(PublishError):
+    """Files of the source are not those that were planned or built."""
+
+
+class NotProven(PublishError):
+    """The remote has not proven to hold this shard, so that it is not freed."""
+
+
+class PublishCancelled(PublishError):
+    """The user stopped it; what was made stays."""
 
 
 class ViewerError(StrokescopeError):
