@@ -38,6 +38,7 @@
     │   ├── ShardDamaged            a shard on disk that is not what was written
     │   ├── SourceChanged           files of the source are not those that were planned or built
     │   ├── NotProven               a shard that the remote has not proven to hold
+    │   ├── NotSent                 shards that the Hub did not take, whatever was tried
     │   └── PublishCancelled        the user stopped it; what was made stays
     └── ViewerError                 an image that cannot be put on the screen
         └── ViewerNotBuilt          the browser's part of the viewer is missing
@@ -117,11 +118,12 @@ class HubServerError(HubError):
 
     Attributes:
         retry_after_s: seconds until the Hub wants to hear from us again; 0 if it does not say.
+        storage_status: of the answer, if it came from where the Hub keeps its files; 0 otherwise.
     """
 
-    def __init__(self, message: str, *, hint: str, retry_after_s: float = 0.0) -> None:
+    def __init__(self, message: str, *, hint: str, retry_after_s: float = 0.0, storage_status: int = 0) -> None:
         super().__init__(message, hint=hint)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.storage_status = retry_after_s, storage_status
 
 
 class HubNoHeader(HubError):
@@ -222,6 +224,10 @@ class SourceChanged(PublishError):
 
 class NotProven(PublishError):
     """The remote has not proven to hold this shard, so that it is not freed."""
+
+
+class NotSent(PublishError):
+    """The Hub did not take these shards, whatever was tried."""
 
 
 class PublishCancelled(PublishError):
