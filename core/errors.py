@@ -32,6 +32,7 @@
     ├── Quarantined                 a step that is not begun by itself, because it ended the app or its worker before
     ├── PublishError                a dataset that cannot be published as it was asked
     │   ├── BadTree                 a folder or schema that is not what it was said to be
+    │   ├── NotValid                a source whose validation found errors that nobody overrode
     │   ├── BadPlan                 a plan that cannot be made: limits or names that do not fit
     │   ├── StagingForeign          a staging folder of another source, repository, revision, schema or shard count
     │   ├── StagingBusy             another publisher works in this staging folder
@@ -201,6 +202,10 @@ class PublishError(StrokescopeError):
 
 class BadTree(PublishError):
     """The source folder or the schema is not what it was said to be."""
+
+
+class NotValid(PublishError):
+    """The validation found errors that nobody overrode."""
 
 
 class BadPlan(PublishError):

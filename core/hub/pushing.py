@@ -13,6 +13,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, BinaryIO, TypeVar, cast
 
 import httpx2
@@ -23,26 +24,22 @@ from huggingface_hub.utils.tqdm import disable_progress_bars
 from core.errors import (
     BadSettings,
     HubDenied,
-    HubError,
-    HubOffline,
     HubServerError,
-    HubTimeout,
     PublishCancelled,
     PublishError,
     ShardDamaged,
     StrokescopeError,
 )
 from core.hub.client import USER_AGENT, check_repo
+from core.hub.failing import AGAIN, broken, late, refused
 from core.hub.outgoing import Outgoing, Pace, Reader, Sent, Watch, sum_of, tell_nobody
 from core.hub.policy import POLL_S, Cancelled
-from core.hub.refusal import error_of
 from core.hub.rights import refusal_of
 
 T = TypeVar("T")
 _NETWORK = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError)
 _KNOWN = (StrokescopeError, *_NETWORK, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
 _REPEATED = frozenset({408, 425, 429, 500, 502, 503, 504})  # huggingface_hub would ask again after these by itself
-_AGAIN = "start again: it goes on where it stopped"
 _DEEP = 8  # exceptions that were raised from each other
 
 
@@ -101,10 +98,11 @@ class Pusher:
         self._token = (token or "").strip()
         if not (self._token.isascii() and self._token.isprintable() and " " not in self._token):
             raise BadSettings("HF_TOKEN holds characters that no token has", hint="copy the token again")
-        self._api = HfApi(endpoint=endpoint.rstrip("/"), token=self._token or False, user_agent=USER_AGENT)
+        self._endpoint = endpoint.rstrip("/")
+        self._api = HfApi(endpoint=self._endpoint, token=self._token or False, user_agent=USER_AGENT)
         disable_progress_bars()
         logging.getLogger("huggingface_hub").setLevel(logging.ERROR)  # it would warn of every file that is streamed
-        set_client_factory(lambda: _Client(limits))
+        set_client_factory(partial(_Client, limits, self._endpoint))
 
     def close(self) -> None:
         """Close the connections."""
@@ -145,7 +143,8 @@ class Pusher:
 
         Raises:
             ShardDamaged: a file has not the sum that it should have; none of them was sent.
-            HubError: each kind. PublishCancelled. PublishError: a file cannot be read.
+            HubError: each kind. PublishCancelled. PublishError: a file cannot be read, or the repository would not
+                keep it as a large file.
         """
 
         def work(watch: Watch) -> tuple[Ready, ...]:
@@ -160,6 +159,8 @@ class Pusher:
                     num_threads=self._limits.threads,
                     free_memory=True,
                 )
+                for one in ready:
+                    _check_kept(one)
                 return ready
             finally:
                 for reader in readers:
@@ -202,15 +203,29 @@ class Pusher:
     def _call(self, work: Callable[[Watch], T], cancelled: Cancelled) -> T:
         """What `work` returns, from a thread that is left when the user stops or nothing moves any more."""
         if self._offline:
-            raise HubOffline("HF_HUB_OFFLINE is set", hint="unset it to publish")
+            raise BadSettings("HF_HUB_OFFLINE is set", hint="unset it to publish")  # no failure that could pass
         watch = Watch()
         outcome: queue.Queue[T | _Failed] = queue.Queue(1)
-        thread = threading.Thread(target=_answer, args=(work, watch, outcome), daemon=True, name="pushing")
+        thread = threading.Thread(target=_answer, args=(work, watch, outcome, self._endpoint), daemon=True)
         thread.start()
         try:
             return _wait(thread, watch, outcome, self._limits.stall_s, cancelled)
         finally:
             watch.stop()
+
+
+def _check_kept(ready: Ready) -> None:
+    """Raise PublishError if the repository's own rules left the file out, which no commit would ever tell."""
+    if ready.addition._is_uploaded:
+        return
+    if ready.addition._should_ignore:
+        raise PublishError(
+            f"the repository leaves out {ready.file.name}", hint="take it out of the repository's .gitignore"
+        )
+    raise PublishError(
+        f"the repository would keep {ready.file.name} as text",
+        hint="put the line '*.parquet filter=lfs diff=lfs merge=lfs -text' into the repository's .gitattributes",
+    )
 
 
 def _wait(
@@ -219,9 +234,9 @@ def _wait(
     while True:
         alive = thread.is_alive()
         if cancelled():
-            raise PublishCancelled("stopped", hint=_AGAIN)
+            raise PublishCancelled("stopped", hint=AGAIN)
         if watch.quiet_s() > stall_s or (not alive and outcome.empty()):
-            raise _late()
+            raise late()
         try:
             found = outcome.get(timeout=POLL_S)
         except queue.Empty:
@@ -231,26 +246,26 @@ def _wait(
         return found
 
 
-def _answer(work: Callable[[Watch], T], watch: Watch, outcome: queue.Queue[T | _Failed]) -> None:
+def _answer(work: Callable[[Watch], T], watch: Watch, outcome: queue.Queue[T | _Failed], endpoint: str) -> None:
     """Run the work and hand on how it ended."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             outcome.put(work(watch))
     except _KNOWN as error:
-        outcome.put(_Failed(translate(error)))
+        outcome.put(_Failed(translate(error, endpoint)))
 
 
-def translate(error: BaseException) -> StrokescopeError:
-    """One of our errors for what huggingface_hub raised."""
+def translate(error: BaseException, endpoint: str) -> StrokescopeError:
+    """One of our errors for what huggingface_hub raised while it asked this endpoint."""
     at: BaseException | None = error
     for _ in range(_DEEP):
         if isinstance(at, StrokescopeError):
             return at
         if isinstance(at, HfHubHTTPError):
-            return _refused(at.response)
+            return refused(at.response, endpoint)
         if isinstance(at, httpx2.TransportError):
-            return _broken(at)
+            return broken(at)
         if isinstance(at, OSError):
             return PublishError(f"a shard cannot be read ({at.strerror})", hint="check the staging folder's disk")
         at = at and (at.__cause__ or at.__context__)
@@ -260,7 +275,8 @@ def translate(error: BaseException) -> StrokescopeError:
 class _Client(httpx2.Client):
     """huggingface_hub's connections, with deadlines, and with our errors where it would ask again by itself."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, endpoint: str) -> None:
+        self._endpoint = endpoint
         wait = httpx2.Timeout(limits.answer_s, connect=limits.connect_s)
         super().__init__(timeout=wait, follow_redirects=True)
 
@@ -268,29 +284,7 @@ class _Client(httpx2.Client):
         try:
             response = super().send(request, **how)
         except httpx2.TransportError as error:
-            raise _broken(error) from None
+            raise broken(error) from None
         if response.status_code in _REPEATED:
-            raise _refused(response)
+            raise refused(response, self._endpoint)
         return response
-
-
-def _refused(response: httpx2.Response) -> HubError:
-    headers = {name.lower(): value for name, value in response.headers.items()}
-    if response.status_code in (401, 403):
-        return HubDenied(
-            f"the Hub refuses the token ({response.status_code})",
-            hint="set HF_TOKEN to one that may write, and start again: it goes on where it stopped",
-        )
-    return error_of(response.status_code, headers, has_token=True)
-
-
-def _broken(error: httpx2.TransportError) -> HubError:
-    if isinstance(error, httpx2.TimeoutException):
-        return _late()
-    if isinstance(error, httpx2.ConnectError | httpx2.ProxyError):
-        return HubOffline("the Hub cannot be reached", hint="check the network, and start again")
-    return HubServerError("the connection to the Hub broke", hint=_AGAIN)
-
-
-def _late() -> HubTimeout:
-    return HubTimeout("the Hub did not answer in time", hint=_AGAIN)

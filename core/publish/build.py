@@ -67,6 +67,7 @@ def build(
     *,
     room: Room = free_bytes,
     only: Collection[int] | None = None,
+    compare: bool = False,
     thorough: bool = True,
 ) -> Built:
     """Build what is missing.
@@ -74,21 +75,23 @@ def build(
     Args:
         tell: called for every megabyte or so.
         only: indices; None for all.
+        compare: whether the source of others than `only` changed, too.
         thorough: sum what an earlier run built, not only its size.
 
     Raises:
         DiskFull: says how much is missing. PublishCancelled. SourceChanged, ShardDamaged, BadTree, PublishError.
         After any of them another call goes on.
     """
-    wanted = [shard for shard in plan.shards if only is None or shard.index in only]
+    wanted = list(plan.shards) if only is None else [plan.shards[index] for index in sorted(set(only))]
     meter = _Meter(plan, staging, tell, cancelled)
-    again = list(settle(plan, staging, meter.seen))
+    again = list(settle(plan, staging, meter.seen, None if compare else only))
     meter.expect(sum(shard.bytes for shard in wanted if staging[shard.index].state == "built" and thorough))
     for shard in wanted:
         meter.turn("checking", shard.index)
         if not is_good(staging.view, shard.index, meter.seen, thorough):
             staging.again(shard.index)
             again.append(shard.index)
+    meter.count()
     missing = [shard for shard in wanted if not staging[shard.index].is_made]
     meter.expect(2 * sum(shard.bytes for shard in missing))
     size = 0
@@ -96,6 +99,7 @@ def build(
         meter.turn("building", shard.index)
         made = _make(plan, shard, staging.view.folder, room, meter.seen)
         staging.built(shard.index, made)
+        meter.done += 1
         size += made.bytes
         meter.turn("building", shard.index)
     return Built(tuple(shard.index for shard in missing), tuple(sorted(set(again))), size)
@@ -152,7 +156,8 @@ class _Meter:
     ) -> None:
         self._shards, self._staging, self._tell, self._cancelled = len(plan.shards), staging, tell, cancelled
         self._doing: Doing = "comparing"
-        self._shard = self._work = self._works = 0
+        self._shard = self.done = self._work = self._works = 0
+        self.count()
 
     def expect(self, count: int) -> None:
         """So many more bytes will pass."""
@@ -163,11 +168,14 @@ class _Meter:
         self._doing, self._shard = doing, shard
         self.seen(0)
 
+    def count(self) -> None:
+        """See which shards are there; not at every megabyte, as there may be ten thousand of them."""
+        self.done = sum(1 for shard in self._staging.view.shards if shard.is_made)
+
     def seen(self, count: int) -> None:
         """So many bytes passed. Raises PublishCancelled."""
         if self._cancelled():
             raise PublishCancelled("stopped", hint="start again: it goes on where it stopped")
         self._work += count
-        done = sum(1 for shard in self._staging.view.shards if shard.is_made)
         works = max(self._work, self._works)
-        self._tell(Progress(self._doing, self._shard, done, self._shards, self._work, works))
+        self._tell(Progress(self._doing, self._shard, self.done, self._shards, self._work, works))

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from core.publish.schema import Column, Kind, Schema
 from core.publish.view import View
 
+FRAME = "Research use only, not a medical device."
 BEGIN, END = "<!-- strokescope: begin -->", "<!-- strokescope: end -->"
 _FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
 _KEY = re.compile(r"^([A-Za-z_][A-Za-z0-9_-]*)[ \t]*:", re.MULTILINE)
@@ -96,7 +97,7 @@ def text(about: About) -> str:
     """The part of the text that is ours, between its marks."""
     schema, size = about.schema, f"{about.bytes / 1e9:.2f} GB"
     lines = [BEGIN, f"# {schema.title}" if schema.title else "# Images", ""]
-    lines += [f"{about.rows} {schema.unit}s, one a row, in {about.shards} Parquet shards ({size}).", ""]
+    lines += [f"{about.rows} {schema.unit}s, one a row, in {about.shards} Parquet shards ({size}).", "", FRAME, ""]
     lines += [f"Source: {schema.url}", ""] if schema.url else []
     lines += [f"Licence: {about.licence}", ""] if about.licence else []
     lines += ["| column | what | rows with it |", "|---|---|---|"]

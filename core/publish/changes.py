@@ -6,6 +6,7 @@ sent is told, and nothing is guessed. Changes no shard.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from pathlib import Path
 
 from core.errors import SourceChanged
@@ -27,17 +28,20 @@ def stale(view: View) -> tuple[int, ...]:
     return tuple(shard.index for shard in view.shards if any(not _same(view.root, f) for f in shard.files))
 
 
-def settle(plan: Plan, staging: Staging, seen: Seen) -> tuple[int, ...]:
+def settle(plan: Plan, staging: Staging, seen: Seen, only: Collection[int] | None = None) -> tuple[int, ...]:
     """Bring the staging folder's record in line with a source that was scanned anew.
 
     Returns the built shards that will be built again because their source changed.
+
+    Args:
+        only: indices; None for all.
 
     Raises:
         SourceChanged: shards that were sent would be different now; what was not sent is settled nevertheless.
     """
     again: list[int] = []
     late: list[str] = []
-    for shard in plan.shards:
+    for shard in plan.shards if only is None else [plan.shards[index] for index in sorted(only)]:
         record = staging[shard.index]
         if record.key == shard.key and record.files == shard.files:
             continue

@@ -20,6 +20,21 @@ _PERSON = re.compile(
     r"|dob|mrn|ssn|(medical_)?record_?(number|no)|(patient|hospital|insurance|social_security)_?(id|number|no)|passport"
     r"|(e_?mail|home|street)?_?address|e_?mail|(tele|mobile_?)?phone(_?number)?|zip(_?code)?|post(al)?_?code"
 )
+_OTHERS = (
+    ".img",
+    ".hdr",
+    ".mgz",
+    ".mgh",
+    ".nrrd",
+    ".mha",
+    ".mhd",
+    ".mnc",
+    ".dcm",
+    ".ima",
+    ".nii.bz2",
+    ".nii.zst",
+    ".zip",
+)
 _TABLES = (".tsv", ".csv", ".xlsx", ".xls")
 _OLD = 89
 _LONG = 40  # letters, from which a text is more than a category
@@ -33,7 +48,7 @@ def check_tree(tree: Tree, counts: bool) -> list[Trouble]:
     """
     if not tree.rows:
         return [*tree.problems, Trouble("no-rows")]
-    found = [*tree.problems, *_required(tree), *_spellings(tree), *_left(tree), *_people(tree)]
+    found = [*tree.problems, *_required(tree), *_spellings(tree), *_left(tree), *_people(tree), *_names(tree)]
     return found + (list(_counts(tree)) if counts else [])
 
 
@@ -85,6 +100,8 @@ def _left(tree: Tree) -> Iterator[Trouble]:
     for file in tree.loose:
         if file.path.lower().endswith(_TABLES) and not is_nifti(file.path):
             yield Trouble("table-spare", file.path)
+        elif file.path.lower().endswith(_OTHERS):
+            yield Trouble("image-foreign", file.path)
 
 
 def _people(tree: Tree) -> Iterator[Trouble]:
@@ -100,6 +117,13 @@ def _people(tree: Tree) -> Iterator[Trouble]:
             yield Trouble("column-text", "", column.name)
         if "age" in name.split("_"):
             yield from _ages(tree, column)
+
+
+def _names(tree: Tree) -> Iterator[Trouble]:
+    """An image's file name is published with it."""
+    for file in tree.images:
+        if holds_date(file.name):
+            yield Trouble("name-date", file.path)
 
 
 def _ages(tree: Tree, column: Column) -> Iterator[Trouble]:

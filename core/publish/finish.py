@@ -5,7 +5,6 @@ Sends nothing while a shard is missing. The texts are card.py's.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 
 from core.errors import HubCorrupt, HubDenied, HubError, HubNotFound, NotProven, NotSent
@@ -15,8 +14,9 @@ from core.hub.pushing import Pusher
 from core.hub.ranges import Line, copy_whole
 from core.publish.card import about, card
 from core.publish.proof import Remote, look_up, stopping
-from core.publish.sending import CLOCK, USUAL, Clock, Meter, Options, Progress, pause_after
+from core.publish.sending import CLOCK, USUAL, Clock, Meter, Options, Progress
 from core.publish.staging import Staging
+from core.publish.trial import Trial
 
 PATH = "README.md"
 MOST_BYTES = 5 * 2**20  # of a card that we read; the Hub takes no larger ones
@@ -47,20 +47,19 @@ def finish(
     left = [shard.name for shard in staging.view.shards if shard.state not in ("proven", "freed")]
     if left:
         raise NotProven(f"{len(left)} shards are not proven, so that there is no card yet", hint="upload first")
-    meter, failures = Meter(tell, cancelled, clock), 0
-    while True:
+    meter = Meter(tell, cancelled, clock)
+
+    def once() -> str:
         meter.turn("card")
-        try:
-            return _step(staging, hub, pusher, cancelled, licence, present)
-        except (HubDenied, HubNotFound):
-            raise
-        except HubError as error:
-            failures += 1
-            if failures >= options.attempts:
-                said = f"the Hub did not take the card: {error}"
-                raise NotSent(said, hint="start again later: all shards are proven") from error
-            wait = pause_after(error, failures, options, clock.chance())
-            meter.rest(wait, f"{error}; going on in {math.ceil(wait)} s")
+        return _step(staging, hub, pusher, cancelled, licence, present)
+
+    try:
+        return Trial(options, clock, meter.waits, cancelled).run(once)
+    except (HubDenied, HubNotFound):
+        raise
+    except HubError as error:
+        said = f"the Hub did not take the card: {error}"
+        raise NotSent(said, hint="start again later: all shards are proven") from error
 
 
 def _step(

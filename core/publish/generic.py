@@ -137,7 +137,7 @@ def _scalar_columns(table: Table | None, taken: set[str]) -> dict[str, Wanted]:
     for head in table.heads if table else ():
         if is_id(head) or not label_key(head):
             continue
-        name = _unused(_slug(head), {"subject_id", "session_id", *taken, *found})
+        name = _unused(_slug(head, "column"), {"subject_id", "session_id", *taken, *found})
         cells = [line.get(head) for line in (table.rows if table else ())]
         found[name] = Wanted(name, (head,), kind_of(cells))
     return found
@@ -155,5 +155,5 @@ def _unused(name: str, taken: set[str]) -> str:
     return found
 
 
-def _slug(text: str) -> str:
-    return "_".join(re.findall(r"[a-z0-9]+", text.lower())) or "image"
+def _slug(text: str, otherwise: str = "image") -> str:
+    return "_".join(re.findall(r"[a-z0-9]+", text.lower())) or otherwise

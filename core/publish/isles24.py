@@ -66,10 +66,11 @@ def read(listing: Listing, schema: Schema) -> Found:
         troubles += [*found, *more]
         rows.append(Row(subject, files, {c.name: values.get(c.name) for c in schema.scalars}))
     taken = {file.path for row in rows for file in row.images}
+    without = {row.row_id for row in rows if not row.files["ctp"]}
     troubles += [
         Trouble("derivative-alone", path, column)
         for path, (subject, column) in spare.items()
-        if column == "ctp" and not next(row for row in rows if row.row_id == subject).files["ctp"]
+        if column == "ctp" and subject in without
     ]
     about, odd = _description(listing, base)
     return Found(

@@ -37,9 +37,14 @@ class Read:
     bytes: int
 
 
-def read_journal(path: Path) -> Read:
-    """All that can be believed; also while another process appends. Raises OSError."""
+def read_journal(path: Path, start: int = 0) -> Read:
+    """All that can be believed; also while another process appends. Raises OSError.
+
+    Args:
+        start: bytes that were read before; lines are numbered from there.
+    """
     with path.open("rb") as file:
+        file.seek(start)
         data = file.read(MAX_BYTES)
     entries: dict[int, Entry] = {}
     at = good = lines = 0
@@ -51,7 +56,7 @@ def read_journal(path: Path) -> Read:
             good = at
         lines += 1
     last = max(entries, default=-1)
-    return Read(entries, last + 1 - len(entries), good)
+    return Read(entries, last + 1 - len(entries), start + good)
 
 
 def create_journal(path: Path, entries: Iterable[Entry]) -> None:

@@ -22,6 +22,7 @@ from core.publish.faces import Coarse
 from core.publish.findings import Trouble
 from core.publish.privacy import check_head, check_member
 from core.publish.rows import FileRef
+from core.publish.source import opened
 from core.publish.unpack import Damaged, Unpacked
 
 _MOST_HEAD = 1 << 24  # decoded bytes before the voxels that are looked at
@@ -70,7 +71,7 @@ def look(place: Path, want: Want, passed: Callable[[int], None]) -> Look:
     troubles: list[Trouble] = []
     voxels: int | None = None
     try:
-        with place.open("rb") as file:
+        with opened(place) as file:
             if _changed(file, want.file):
                 return Look(path, troubles=(Trouble("file-changed", path),))
             source = Unpacked(file, passed)

@@ -19,7 +19,8 @@ from core.publish.tree import Tree
 from core.publish.writer import MAX_PAGE, expected_bytes
 
 LIMIT = 500_000_000  # bytes of a shard, as `datasets` takes them
-MOST_ROWS = 256  # of one shard: its footer stays small enough to be read in one request or two
+MOST_ROWS = 256  # of one shard
+MOST_CHUNKS = 8000  # of one shard, each a column of a row: its footer stays below 1 MB, and readable for our own reader
 MOST_SHARDS = 10_000  # files that the Hub takes in one folder
 FOLDER = "data"
 
@@ -96,6 +97,10 @@ def make_plan(tree: Tree, limit: int = LIMIT, one_row_per_shard: bool | None = N
     layout = lay_out(features(tree.schema))
     rows = _in_column_order(tree.rows, tree.schema)
     _check(rows, limit)
+    if _chunks(layout) > MOST_CHUNKS:
+        raise BadPlan(
+            f"{len(layout.columns)} columns are more than a shard can hold", hint="take some out of participants.tsv"
+        )
     _check_values(rows, layout)
     alone = tree.schema.one_row_per_shard if one_row_per_shard is None else one_row_per_shard
     groups = [(row,) for row in rows] if alone else list(_packed(rows, layout, limit))
@@ -130,16 +135,22 @@ def _in_column_order(rows: Sequence[Row], schema: Schema) -> tuple[Row, ...]:
 
 def _packed(rows: Sequence[Row], layout: Layout, limit: int) -> Iterator[tuple[Row, ...]]:
     """Rows in their order, as many together as fit."""
+    most = min(MOST_ROWS, max(1, MOST_CHUNKS // _chunks(layout)))
     held: list[Row] = []
     empty = size = expected_bytes([], layout)
     for row in rows:
         more = expected_bytes([row], layout) - empty
-        if held and (size + more > limit or len(held) == MOST_ROWS):
+        if held and (size + more > limit or len(held) == most):
             yield tuple(held)
             held, size = [], empty
         held.append(row)
         size += more
     yield tuple(held)
+
+
+def _chunks(layout: Layout) -> int:
+    """Column chunks of one row."""
+    return sum(len(field.leaves) for field in layout.columns)
 
 
 def _check(rows: Sequence[Row], limit: int) -> None:

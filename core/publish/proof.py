@@ -6,7 +6,8 @@ is listed and gone. A byte that changed in the middle is found by reading back a
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -15,13 +16,15 @@ from core.hub.client import Hub, RemoteFile
 from core.hub.policy import Cancelled
 from core.hub.ranges import Line, read_range
 from core.hub.wire import Traffic
+from core.publish.build import sum_shard
 from core.publish.records import ShardRecord
 from core.publish.staging import Staging
 from core.publish.view import View
 
 TAIL = 2**16  # bytes of a shard's end that are compared
+_AT_ONCE = 4  # ends that are asked for: 900 of them within a minute or two, and within what the Hub allows
 _MAGIC = b"PAR1"
-_GONE = frozenset({403, 404, 410})  # what a storage says of an object that it does not have
+GONE = frozenset({403, 404, 410})  # what a storage says of an object that it does not have
 
 
 @dataclass(frozen=True)
@@ -82,13 +85,20 @@ def judge(view: View, remote: Remote) -> Judged:
 
 
 def settle(
-    staging: Staging, hub: Hub, remote: Remote, looks: Looks, cancelled: Cancelled, only: Collection[int] | None = None
+    staging: Staging,
+    hub: Hub,
+    remote: Remote,
+    looks: Looks,
+    cancelled: Cancelled,
+    only: Collection[int] | None = None,
+    tell: Callable[[int, int], None] = lambda done, of: None,
 ) -> Judged:
     """Bring the record in line with the repository: what it proves is proven, what it lacks is to be sent again.
 
     Args:
         looks: gone on with, so that each shard's end is asked for once in a run.
         only: indices; None for all.
+        tell: how many ends were looked at, of how many.
 
     Raises:
         HubError: the Hub could not be asked; what was proven until then is recorded. PublishCancelled.
@@ -97,20 +107,46 @@ def settle(
     chosen = range(len(staging.view.shards)) if only is None else only
     listed = set(found.proven)
     try:
-        for index in chosen:
-            if index in listed and index not in looks.good:
-                shard = staging[index]
-                is_there = ends_well(hub, remote.files[shard.name], _end_of(staging.view, shard), cancelled)
-                (looks.good if is_there else looks.bad).add(index)
+        todo = [index for index in chosen if index in listed and index not in looks.good]
+        _look_at_ends(staging.view, hub, remote, todo, looks, cancelled, tell)
     finally:
-        good = [index for index in chosen if index in listed & looks.good]
-        moving = [index for index in good if staging[index].state in ("built", "sent")]
+        proven = listed & looks.good
+        moving = [index for index in chosen if index in proven and staging[index].state in ("built", "sent")]
         staging.proven({index: (staging[index].bytes, staging[index].sha256) for index in moving})
     for index in chosen:
-        if staging[index].is_remote and index not in listed & looks.good:
+        if staging[index].is_remote and index not in proven:
             looks.good.discard(index)
             staging.unsent(index)
     return found
+
+
+def _look_at_ends(
+    view: View,
+    hub: Hub,
+    remote: Remote,
+    indices: Collection[int],
+    looks: Looks,
+    cancelled: Cancelled,
+    tell: Callable[[int, int], None],
+) -> None:
+    """Ask for the shards' ends, several at a time; what came until an error is in `looks`."""
+
+    def one(index: int) -> bool:
+        shard = view.shards[index]
+        file, end = remote.files[shard.name], _end_of(view, shard)
+        if ends_well(hub, file, end, cancelled):
+            return True
+        lies_whole = end is None or _sum_of(view, shard) == shard.sha256
+        return not lies_whole and ends_well(hub, file, None, cancelled)  # it is ours that is damaged
+
+    with ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="ends") as pool:
+        asked = {pool.submit(one, index): index for index in indices}
+        try:
+            for done, future in enumerate(as_completed(asked), 1):
+                (looks.good if future.result() else looks.bad).add(asked[future])
+                tell(done, len(asked))
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)
 
 
 def ends_well(hub: Hub, file: RemoteFile, end: bytes | None, cancelled: Cancelled) -> bool:
@@ -128,7 +164,7 @@ def ends_well(hub: Hub, file: RemoteFile, end: bytes | None, cancelled: Cancelle
     except (HubNotFound, HubCorrupt):
         return False
     except HubServerError as error:
-        if error.storage_status not in _GONE:
+        if error.storage_status not in GONE:
             raise
         return False
     return found == end if end is not None else found.endswith(_MAGIC)
@@ -159,5 +195,13 @@ def _end_of(view: View, shard: ShardRecord) -> bytes | None:
         with view.place(shard.index).open("rb") as file:
             file.seek(max(0, shard.bytes - TAIL))
             return file.read(TAIL) if shard.bytes else None
+    except OSError:
+        return None
+
+
+def _sum_of(view: View, shard: ShardRecord) -> str | None:
+    """The sum of the shard as it lies here, if it does."""
+    try:
+        return sum_shard(view.place(shard.index), lambda count: None)
     except OSError:
         return None

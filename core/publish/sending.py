@@ -14,7 +14,7 @@ from typing import Literal
 
 from core.errors import HubError, HubRateLimited, HubServerError, PublishCancelled
 
-Doing = Literal["asking", "comparing", "sending", "committing", "waiting", "card"]
+Doing = Literal["asking", "comparing", "sending", "committing", "waiting", "reading", "card"]
 _POLL_S = 0.1
 _LONGEST_SHIFT = 16
 
@@ -28,7 +28,7 @@ class Options:
         slice_files, slice_bytes: that are summed and handed over at a time.
         attempts: failures in a row, without a single shard more in the repository, after which it is given up.
         pause_s: after the first of them, doubled for each further one up to `longest_s`, times 0.5 to 1.5 by chance.
-        private: of a repository that is made.
+        create: make the repository if there is none. private: as nobody else's.
     """
 
     files: int = 50
@@ -38,6 +38,7 @@ class Options:
     attempts: int = 10
     pause_s: float = 2.0
     longest_s: float = 300.0
+    create: bool = True
     private: bool = False
 
 
@@ -52,6 +53,7 @@ class Progress:
         rate: bytes a second, of what was handed over in this run.
         seconds_left: None while nobody can say.
         note: what it waits for.
+        rest_s: seconds until it tries again; None unless it waits for that.
     """
 
     doing: Doing
@@ -63,6 +65,7 @@ class Progress:
     rate: float
     seconds_left: float | None
     note: str = ""
+    rest_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -126,6 +129,12 @@ class Meter:
             self._at[name] = max(at, self._at.get(name, 0))
             self._say("sending", name)
 
+    def read(self, name: str, at: int) -> None:
+        """So many bytes of a file were fetched back."""
+        with self._lock:
+            self._at[name] = at
+            self._say("reading", name)
+
     def turn(self, doing: Doing, note: str = "") -> None:
         """Now this."""
         with self._lock:
@@ -136,20 +145,25 @@ class Meter:
         end = self._clock.now() + seconds
         while (left := end - self._clock.now()) > 0:
             self.stop_if()
-            self.turn("waiting", note)
+            self.waits(note, left)
             self._clock.sleep(min(left, _POLL_S))
         self._rested += seconds
+
+    def waits(self, note: str, seconds: float) -> None:
+        """It will try again in so many seconds."""
+        with self._lock:
+            self._say("waiting", "", note, seconds)
 
     def stop_if(self) -> None:
         """Raise PublishCancelled if the user stopped."""
         if self._cancelled():
             raise PublishCancelled("stopped", hint="start again: it goes on where it stopped")
 
-    def _say(self, doing: Doing, shard: str, note: str = "") -> None:
+    def _say(self, doing: Doing, shard: str, note: str = "", rest_s: float | None = None) -> None:
         proven, shards, done, total = self._counts
         now = sum(self._at.values())
         seconds = self._clock.now() - self._began - self._rested
         rate = (self._before + now) / seconds if seconds > 0 else 0.0
         at = min(total, done + now)
         left = (total - at) / rate if rate > 0 else None
-        self._tell(Progress(doing, shard, proven, shards, at, total, rate, left, note))
+        self._tell(Progress(doing, shard, proven, shards, at, total, rate, left, note, rest_s))

@@ -65,9 +65,14 @@ class _Nowhere:
         return len(data)
 
 
+def opened(path: Path) -> BinaryIO:
+    """A file of the source, unbuffered. One that became a pipe since the scan waits for nobody. Raises OSError."""
+    return open(path, "rb", buffering=0, opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK))
+
+
 def _opened(path: Path, ref: FileRef) -> BinaryIO:
     try:
-        return path.open("rb", buffering=0)
+        return opened(path)
     except OSError as error:
         raise _unreadable(ref, error) from None
 

@@ -38,8 +38,13 @@ _RECORD_BYTES = 2**20  # that a line may need; for the message of a full disk
 
 
 @contextmanager
-def begin(folder: Path, plan: Plan, repo: str, revision: str, room: Room = free_bytes) -> Iterator[Staging]:
+def begin(
+    folder: Path, plan: Plan, repo: str, revision: str, room: Room = free_bytes, *, renew: bool = False
+) -> Iterator[Staging]:
     """Make a staging folder for a plan, or go on with the one that was made for it; it is ours inside the block.
+
+    Args:
+        renew: one that was made for another plan of the same dataset, and in which nothing was built, is made anew.
 
     Raises:
         StagingForeign: it was made for something else, or holds files that are not ours.
@@ -54,8 +59,10 @@ def begin(folder: Path, plan: Plan, repo: str, revision: str, room: Room = free_
         with _writing(folder, room):
             folder.mkdir(parents=True, exist_ok=True)
             stack.enter_context(lock.held(folder))
-            if not (folder / MANIFEST).exists():
+            is_new = not (folder / MANIFEST).exists()
+            if is_new:
                 _check_empty(folder)
+            if is_new or (renew and is_renewable(look(folder), header.identity)):
                 shards = (plan_entry(planned(shard)) for shard in plan.shards)
                 create_journal(folder / MANIFEST, (header_entry(header), *shards))
             staging = stack.enter_context(_opened(folder, room, header.identity))
@@ -92,10 +99,7 @@ def _writing(folder: Path, room: Room) -> Iterator[None]:
 def _opened(folder: Path, room: Room, wanted: Identity | None) -> Iterator[Staging]:
     view, good = look_closely(folder)
     if wanted is not None and view.identity != wanted:
-        raise StagingForeign(
-            f"the staging folder was begun for {view.identity.fingerprint()}, not for {wanted.fingerprint()}",
-            hint="choose another staging folder, or give what it was begun for; nothing in it was changed",
-        )
+        raise foreign(view.identity, wanted)
     for leftover in (folder / MANIFEST, *(folder / shard.name for shard in view.shards)):
         with suppress(FileNotFoundError):
             part_of(leftover).unlink()
@@ -104,6 +108,25 @@ def _opened(folder: Path, room: Room, wanted: Identity | None) -> Iterator[Stagi
         yield Staging(view, journal, room)
     finally:
         journal.close()
+
+
+def is_renewable(view: View, wanted: Identity) -> bool:
+    """Whether a folder was begun for another plan of the same dataset, and nothing was built in it."""
+    found = view.identity
+    same = (found.repo, found.revision, found.schema.split()[0]) == (
+        *(wanted.repo, wanted.revision),
+        wanted.schema.split()[0],
+    )
+    nothing = not view.damaged and all(shard.state == "planned" for shard in view.shards)
+    return found != wanted and same and nothing
+
+
+def foreign(found: Identity, wanted: Identity) -> StagingForeign:
+    """The error for a folder that was begun for something else."""
+    return StagingForeign(
+        f"the staging folder was begun for {found.fingerprint()}, not for {wanted.fingerprint()}",
+        hint="choose another staging folder, or give what it was begun for; nothing in it was changed",
+    )
 
 
 def _check_empty(folder: Path) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
-from core.errors import HubDenied, HubError, NotSent, PublishError, ShardDamaged
+from core.errors import HubDenied, HubError, NotProven, NotSent, PublishError, ShardDamaged
 from core.publish.staging import Staging
 
 HOPELESS = 4  # commits that named a shard and were taken, without its being there, after which it is left
@@ -33,6 +33,14 @@ def damaged(staging: Staging, indices: Collection[int]) -> ShardDamaged:
     )
 
 
+def altered(paths: Sequence[str]) -> NotProven:
+    """Shards that the repository lists as they were built, and gives otherwise or not at all."""
+    return NotProven(
+        f"{len(paths)} shards were fetched back and are not what was sent ({_named(paths)}); they stay in the folder",
+        hint="delete their objects in the repository's settings (LFS files), with the files; then start again",
+    )
+
+
 def unbuilt(staging: Staging, indices: Collection[int], of: int) -> PublishError:
     """There is nothing to send yet."""
     return PublishError(
@@ -55,5 +63,8 @@ def denied(error: HubDenied, done: int | None, of: int) -> HubDenied:
 
 
 def _listed(staging: Staging, indices: Collection[int]) -> str:
-    names = [staging[index].name for index in sorted(indices)[:_NAMED]]
-    return ", ".join(names) + (", …" if len(indices) > _NAMED else "")
+    return _named([staging[index].name for index in sorted(indices)])
+
+
+def _named(paths: Sequence[str]) -> str:
+    return ", ".join(paths[:_NAMED]) + (", …" if len(paths) > _NAMED else "")

@@ -8,20 +8,24 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import warnings
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
+from itertools import takewhile, zip_longest
 from pathlib import Path
 
 from core.publish.findings import Trouble
-from core.publish.values import NotThat, Wanted, label_key, says_nothing, scalar
+from core.publish.values import NotThat, Unread, Wanted, label_key, says_nothing, scalar
 
 _MOST_BYTES = 32_000_000  # of a table as it lies on disk
 _MOST_UNPACKED = 128_000_000  # of a workbook
 _MOST_CELLS = 200  # rows and columns of one patient's sheet
 _MOST_SHEETS = 20
+_SHEET, _HAS_FORMULA = re.compile(r"xl/worksheets/[^/]+\.xml$"), re.compile(rb"<(\w+:)?f[ />]")
+_FORMULA, _APART = Unread("a formula that nobody computed"), Unread("something below an empty cell")
+_GAP = 3  # empty cells below a heading after which something may still be meant for it, as merged cells leave
 Cells = Sequence[Sequence[object]]
 
 
@@ -92,27 +96,45 @@ def _bare(cell: str) -> str:
 
 def _sheets(place: Path, path: str) -> tuple[list[list[tuple[object, ...]]], list[Trouble]]:
     """The cells of every sheet that has some."""
-    import openpyxl  # slow to import, and most trees have no workbook
-
     try:
         if place.stat().st_size == 0:
             return [], [Trouble("table-unreadable", path, "empty")]
         with zipfile.ZipFile(place) as parts:
             if sum(part.file_size for part in parts.infolist()) > _MOST_UNPACKED:
                 return [], [Trouble("table-unreadable", path, "it would unpack to more than a table can be")]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # styles and validations that it does not know
-            book = openpyxl.load_workbook(place, read_only=True, data_only=True)
-            try:
-                sheets = [_cells(sheet) for sheet in book.worksheets[:_MOST_SHEETS]]
-            finally:
-                book.close()
+            has_formulas = any(
+                _HAS_FORMULA.search(parts.read(name)) for name in parts.namelist() if _SHEET.search(name)
+            )
+        sheets = _loaded(place, values=True)
+        if has_formulas:
+            sheets = [_told(*both) for both in zip(sheets, _loaded(place, values=False), strict=True)]
     except OSError as error:
         return [], [Trouble("table-unreadable", path, error.strerror or "not a workbook")]
     except (ValueError, KeyError, IndexError, TypeError, AttributeError, zipfile.BadZipFile, SyntaxError):
         return [], [Trouble("table-unreadable", path, "not a workbook")]  # openpyxl's ways of saying so
     sheets = [cells for cells in sheets if any(cell is not None for row in cells for cell in row)]
     return sheets, [] if sheets else [Trouble("table-unreadable", path, "no cell holds anything")]
+
+
+def _loaded(place: Path, values: bool) -> list[list[tuple[object, ...]]]:
+    """The cells of every sheet, of formulas their values or the formulas themselves."""
+    import openpyxl  # slow to import, and most trees have no workbook
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # styles and validations that it does not know
+        book = openpyxl.load_workbook(place, read_only=True, data_only=values)
+        try:
+            return [_cells(sheet) for sheet in book.worksheets[:_MOST_SHEETS]]
+        finally:
+            book.close()
+
+
+def _told(values: list[tuple[object, ...]], formulas: list[tuple[object, ...]]) -> list[tuple[object, ...]]:
+    """The values, with a mark where a formula has none: such a cell is not empty, it is not known."""
+    return [
+        tuple(_FORMULA if said is None and cell is not None else said for said, cell in zip_longest(row, other))
+        for row, other in zip_longest(values, formulas, fillvalue=())
+    ]
 
 
 def _cells(sheet: object) -> list[tuple[object, ...]]:
@@ -153,8 +175,10 @@ def _cells_of(cells: Cells, r: int, c: int, want: Wanted, labels: Mapping[str, W
         beside = _fits(right, want) and not (_fits(below, want) and isinstance(right, str))
     if beside:
         return [right]
-    column = (_at(cells, row, c) for row in range(r + 1, len(cells)))
-    return list(takewhile(lambda cell: cell is not None, column))
+    column = [_at(cells, row, c) for row in range(r + 1, len(cells))]
+    found = list(takewhile(lambda cell: cell is not None, column))
+    apart = next((cell for cell in column[: _GAP + 1] if cell is not None), None)
+    return found or ([_APART] if apart is not None and label_key(apart) not in labels else [])
 
 
 def _fits(raw: object, want: Wanted) -> bool:

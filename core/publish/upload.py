@@ -6,7 +6,6 @@ repository is looked up before anything is sent again. Builds, frees and deletes
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
@@ -31,6 +30,7 @@ from core.publish.sending import CLOCK, USUAL, Clock, Meter, Options, Progress, 
 from core.publish.staging import Staging
 
 T = TypeVar("T")
+_UNSEEN = 3  # failures in a row after which a repository that was just made is not there
 _DOUBTED = 3  # failures in a row after which what was handed over may be lost, and is offered again
 
 
@@ -61,6 +61,7 @@ def upload(
     *,
     clock: Clock = CLOCK,
     only: Collection[int] | None = None,
+    greet: bool = True,
 ) -> Uploaded:
     """Send what the repository does not hold.
 
@@ -68,6 +69,7 @@ def upload(
         hub: reads the repository; of the same endpoint and token as the pusher.
         tell: called for every piece, by several threads, one at a time.
         only: indices; None for all.
+        greet: ask who we are, and make the repository; not needed a second time.
 
     Raises:
         NotSent: the Hub did not take some of them, whatever was tried. HubDenied, HubNotFound: it never will.
@@ -75,7 +77,9 @@ def upload(
         PublishCancelled, DiskFull. After any of them another call goes on, and what is proven is not sent again.
     """
     run = _Run(staging, hub, pusher, options, Meter(tell, cancelled, clock), cancelled, clock, only)
-    run.begin()
+    if greet:
+        run.greet()
+    run.attempt(run.compare)
     known = tuple(index for index in run.chosen if staging[index].state in ("proven", "freed"))
     run.check_built()
     while run.waiting():
@@ -84,6 +88,7 @@ def upload(
         raise stopped.vanished(staging, run.refused)
     if run.damaged:
         raise stopped.damaged(staging, run.damaged)
+    run.check_built()  # one that was freed, and that the repository lost meanwhile, is not
     return Uploaded(tuple(index for index in run.chosen if index not in known), known, run.commits, run.remote.commit)
 
 
@@ -112,13 +117,13 @@ class _Run:
         self._looks, self._ready, self._left = Looks(), dict[int, Ready](), Counter[int]()
         self._failures, self._size = 0, options.files
 
-    def begin(self) -> None:
-        """Ask who we are, make the repository, look up what it holds."""
-        repo, private = self._identity.repo, self._options.private
+    def greet(self) -> None:
+        """Ask who we are, make the repository."""
+        repo, options = self._identity.repo, self._options
         self._meter.turn("asking")
         self.attempt(lambda: self._pusher.check_may_write(repo, self._cancelled))
-        self.attempt(lambda: self._pusher.create(repo, private, self._cancelled))
-        self.attempt(self.compare)
+        if options.create:
+            self.attempt(lambda: self._pusher.create(repo, options.private, self._cancelled))
 
     def check_built(self) -> None:
         """Raise PublishError unless all that is to be sent lies there."""
@@ -150,18 +155,20 @@ class _Run:
             self._meter.stop_if()
             try:
                 result = work()
-            except HubNotFound:
-                raise
+            except HubNotFound as error:  # for a moment, or after we saw it: the Hub is not of one mind
+                if not self.remote.commit and (self._failures >= _UNSEEN or not self._options.create):
+                    raise
+                self._failed(error)
             except HubDenied as error:
                 done = self._proven() if self.remote.commit else None
                 raise stopped.denied(error, done, len(self.chosen)) from error
             except HubError as error:
                 self._failed(error)
-                if work == self.step:
-                    return None
             else:
                 self._failures = 0
                 return result
+            if work == self.step:
+                return None
 
     def step(self) -> None:
         """One commit: hand over what it names, ask for it, look at what the repository holds then."""
@@ -204,7 +211,7 @@ class _Run:
         before = self._proven()
         try:
             self.remote = look_up(self._hub, self._identity.repo, self._identity.revision, self._cancelled)
-            settle(self._staging, self._hub, self.remote, self._looks, self._cancelled, self.chosen)
+            settle(self._staging, self._hub, self.remote, self._looks, self._cancelled, self.chosen, self._looked)
         finally:
             now = self._proven()
             if now > before:
@@ -215,6 +222,9 @@ class _Run:
             shards = [self._staging[index] for index in self.chosen]
             done = sum(shard.bytes for shard in shards if shard.state in ("proven", "freed"))
             self._meter.proven(now, len(shards), done, sum(shard.bytes or shard.expected_bytes for shard in shards))
+
+    def _looked(self, done: int, of: int) -> None:
+        self._meter.turn("comparing", f"looked at {done} of {of} shards" if of > 1 else "")
 
     def _proven(self) -> int:
         return sum(1 for index in self.chosen if self._staging[index].state in ("proven", "freed"))
@@ -254,10 +264,6 @@ class _Run:
                 continue
             self._ready.update(zip(part, ready, strict=True))
 
-    def _outgoing(self, index: int) -> Outgoing:
-        shard = self._staging[index]
-        return Outgoing(shard.name, self._staging.view.place(index), shard.bytes, shard.sha256)
-
     def _is_damaged(self, index: int, thorough: bool) -> bool:
         if self._staging[index].state == "sent":
             self._staging.unsent(index)
@@ -277,4 +283,4 @@ class _Run:
         if self._failures % _DOUBTED == 0 and not isinstance(error, HubRateLimited):
             self._ready.clear()
         wait = pause_after(error, self._failures, self._options, self._clock.chance())
-        self._meter.rest(wait, f"{error}; going on in {math.ceil(wait)} s")
+        self._meter.rest(wait, str(error))

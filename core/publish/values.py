@@ -18,7 +18,9 @@ from core.publish.rows import Scalar
 
 ScalarKind = Literal["string", "float", "int"]
 _NOTHING = frozenset({"", "n/a", "na", "n.a.", "nan", "none", "null", "-", "--", "–", "?", ".", "unknown", "missing"})
-_NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d{0,15})?|\.\d{1,15})([eE][+-]?\d{1,3})?")
+_FAULTS = frozenset({"#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#n/a", "#getting_data"})
+_EXACT = 2**53  # above this a whole number was not written as one
+_NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,3})?")
 
 
 @dataclass(frozen=True)
@@ -34,6 +36,17 @@ class Wanted:
     labels: tuple[str, ...]
     kind: ScalarKind
     span: tuple[float, float] | None = None
+
+
+@dataclass(frozen=True)
+class Unread:
+    """A cell that says something, and nobody can tell what.
+
+    Attributes:
+        why: in a few words.
+    """
+
+    why: str
 
 
 class NotThat(Exception):
@@ -80,8 +93,9 @@ def kind_of(cells: Sequence[object]) -> ScalarKind:
     for kind in kinds:
         try:
             if said and not any(_is_code(cell) for cell in said):
-                for cell in said:
-                    scalar(cell, kind)
+                found = [scalar(cell, kind) for cell in said]
+                if kind == "int" and any(isinstance(value, int) and abs(value) > _EXACT for value in found):
+                    continue
                 return kind
         except NotThat:
             continue
@@ -107,7 +121,8 @@ def wanted_values(
             try:
                 known.append(scalar(raw, want.kind))
             except NotThat:
-                troubles.append(Trouble("table-cell", path, f"{name} holds {masked(str(raw))}"))
+                told = raw.why if isinstance(raw, Unread) else masked(str(raw))
+                troubles.append(Trouble("table-cell", path, f"{name} holds {told}"))
         said = list(dict.fromkeys(value for value in known if value is not None))
         if len(said) > 1:
             troubles.append(Trouble("table-conflict", path, f"{len(said)} values for {name}"))
@@ -124,7 +139,7 @@ def _outside(value: Scalar, want: Wanted, path: str) -> list[Trouble]:
 
 
 def _text(raw: object) -> str:
-    if isinstance(raw, str):
+    if isinstance(raw, str) and raw.strip().casefold() not in _FAULTS:
         return raw.strip()
     if isinstance(raw, bool) or not isinstance(raw, int | float):
         raise NotThat

@@ -6,35 +6,43 @@ compared with the source's. Records what it finds, so that what is missing can b
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from core.errors import PublishError, ShardDamaged, SourceChanged
-from core.hub.client import Hub, RemoteFile
+from core.hub.client import Hub
 from core.hub.policy import Cancelled
-from core.hub.ranges import Line, copy_whole
-from core.publish.proof import Looks, look_up, paths, settle, stopping
-from core.publish.readback import Found, read_shard
-from core.publish.records import ShardRecord
-from core.publish.room import Room, free_bytes, require, unwritable
-from core.publish.shard import part_of
-from core.publish.source import sum_file
+from core.publish.fetchback import fetch_back
+from core.publish.proof import Judged, Looks, Remote, look_up, paths, settle
+from core.publish.room import Room, free_bytes
+from core.publish.sending import CLOCK, USUAL, Clock, Options
 from core.publish.staging import Staging
+from core.publish.trial import Trial
 
 _NAMED = 20  # paths that the text lists
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far it is: shards read back and to be read back, and which is at hand."""
+    """How far it is.
+
+    Attributes:
+        done, shards: looked at, and to be looked at: their ends first, then those that are read back.
+        shard: the one that is read back, "" before.
+        bytes, total: of what is read back; 0 before.
+        note: what it waits for. rest_s: seconds until it tries again; None unless it waits for that.
+    """
 
     done: int
     shards: int
     shard: str = ""
     bytes: int = 0
+    total: int = 0
+    note: str = ""
+    rest_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -46,6 +54,7 @@ class Verified:
         shards: that there should be. verified: that are there.
         missing, different, unexpected: paths in the repository; unexpected are those that `datasets` would read.
         unread: missing ones that the repository lists and does not give.
+        altered: different ones that the repository lists as they were built, and gives otherwise.
         read_back: shards that were fetched and compared image by image.
         unsourced: of those, shards whose source is not there any more, or another; compared with what was built.
         images: that were compared.
@@ -60,6 +69,7 @@ class Verified:
     different: tuple[str, ...]
     unexpected: tuple[str, ...]
     unread: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
     read_back: int = 0
     unsourced: tuple[str, ...] = ()
     images: int = 0
@@ -79,37 +89,78 @@ def verify(
     read_back: int | None = 0,
     seed: int = 0,
     room: Room = free_bytes,
+    options: Options = USUAL,
+    clock: Clock = CLOCK,
 ) -> Verified:
     """Look at the repository.
 
     Args:
         read_back: shards to fetch and compare, chosen by `seed`; None for all.
         room: a shard that is read back needs its own size on the staging folder's disk for a while.
+        options: attempts and pauses after failures that may pass.
 
     Raises:
         HubError: it could not be looked at. PublishCancelled, DiskFull, PublishError.
     """
-    identity = staging.view.identity
-    remote = look_up(hub, identity.repo, identity.revision, cancelled)
-    looks, shards = Looks(), staging.view.shards  # as they were: what is lacking is to be sent or built again now
-    found = settle(staging, hub, remote, looks, cancelled)
-    there = [index for index in found.proven if index not in looks.bad]
-    reader = _Reader(hub, staging, tell, cancelled, room)
+    identity, shards = staging.view.identity, staging.view.shards  # as they were: what is lacking is to be sent again
+    meter, looks = _Meter(tell, len(shards)), Looks()
+    trial = Trial(options, clock, meter.waits, cancelled)
+
+    def look() -> tuple[Remote, Judged]:
+        remote = look_up(hub, identity.repo, identity.revision, cancelled)
+        return remote, settle(staging, hub, remote, looks, cancelled, tell=meter.looked)
+
+    remote, found = trial.run(look)
+    there = [index for index in found.proven if index in looks.good]
+    gone = [index for index in found.proven if index not in looks.good]
     chosen = there if read_back is None else sorted(Random(seed).sample(there, min(read_back, len(there))))
-    wrong = reader.read([(shards[index], remote.files[shards[index].name]) for index in chosen])
-    view, unread = staging.view, paths(staging.view, sorted(looks.bad))
+    asked = [(shards[index], remote.files[shards[index].name]) for index in chosen]
+    meter.expect(len(chosen), sum(shard.bytes for shard, _ in asked))
+    fetched = fetch_back(staging.view, hub, asked, trial, meter.fetched, cancelled, room)
+    view = staging.view
+    unread = (*paths(view, gone), *fetched.unread)
     return Verified(
         *(identity.repo, identity.revision, remote.commit),
-        len(view.shards),
-        len(there) - len(wrong),
-        tuple(sorted((*paths(view, found.missing), *unread))),
-        tuple(sorted((*paths(view, found.different), *wrong))),
-        found.unexpected,
-        unread,
-        len(chosen),
-        tuple(reader.unsourced),
-        reader.images,
+        shards=len(shards),
+        verified=len(there) - len(fetched.wrong) - len(fetched.unread),
+        missing=tuple(sorted((*paths(view, found.missing), *unread))),
+        different=tuple(sorted((*paths(view, found.different), *fetched.wrong))),
+        unexpected=found.unexpected,
+        unread=tuple(sorted(unread)),
+        altered=fetched.wrong,
+        read_back=fetched.shards,
+        unsourced=fetched.unsourced,
+        images=fetched.images,
     )
+
+
+class _Meter:
+    """Tells how far it is."""
+
+    def __init__(self, tell: Callable[[Progress], None], shards: int) -> None:
+        self._tell, self._now = tell, Progress(0, shards)
+        self._names: set[str] = set()
+
+    def looked(self, done: int, of: int) -> None:
+        """So many ends were looked at."""
+        self._say(done=done, shards=of)
+
+    def expect(self, shards: int, size: int) -> None:
+        """So much is to be read back."""
+        self._now = Progress(0, shards, total=size)
+
+    def fetched(self, name: str, count: int) -> None:
+        """So many more bytes of a shard came."""
+        self._names.add(name)
+        self._say(shard=name, done=len(self._names) - 1, bytes=min(self._now.total, self._now.bytes + count))
+
+    def waits(self, note: str, seconds: float) -> None:
+        """It will try again."""
+        self._tell(dataclasses.replace(self._now, note=note, rest_s=seconds))
+
+    def _say(self, **now: int | str) -> None:
+        self._now = dataclasses.replace(self._now, **now)  # type: ignore[arg-type]
+        self._tell(self._now)
 
 
 def as_json(found: Verified) -> dict[str, object]:
@@ -124,6 +175,7 @@ def as_json(found: Verified) -> dict[str, object]:
         "different": list(found.different),
         "unexpected": list(found.unexpected),
         "unread": list(found.unread),
+        "altered": list(found.altered),
         "read_back": found.read_back,
         "unsourced": list(found.unsourced),
         "images": found.images,
@@ -143,6 +195,7 @@ def as_text(found: Verified, folder: Path) -> str:
         ("missing", found.missing),
         ("of them listed by the Hub, which cannot give them", found.unread),
         ("different", found.different),
+        ("of them listed as they were built, and given otherwise", found.altered),
         ("unexpected", found.unexpected),
         ("compared without their source, which is gone or another", found.unsourced),
     ):
@@ -152,71 +205,26 @@ def as_text(found: Verified, folder: Path) -> str:
     if found.ok:
         lines += ["Everything is there.", f"The staging folder is not needed any more: {cleanup_command(folder)}"]
     else:
-        lines.append("Not everything is there; keep the staging folder.")
+        lines += ["Not everything is there; keep the staging folder.", *next_steps(found)]
     return "\n".join(lines) + "\n"
+
+
+def next_steps(found: Verified) -> tuple[str, ...]:
+    """What to do, a sentence each; nothing if all is there."""
+    listed = {*found.unread, *found.altered}
+    steps = []
+    if {*found.missing, *found.different} - listed:
+        steps.append("Upload again: only what is missing or different is sent.")
+    if listed:
+        steps.append(
+            "The Hub lists files that it does not keep as they were sent, and would not take them again: delete their "
+            "objects in the repository's settings (LFS files), with the files; then upload again."
+        )
+    if found.unexpected:
+        steps.append("The unexpected files would be read as part of the dataset: delete them in the repository.")
+    return tuple(steps)
 
 
 def cleanup_command(folder: Path) -> str:
     """What a person may run when all is proven; nothing here does."""
     return shlex.join(["rm", "-rf", "--", str(folder.expanduser().absolute())])
-
-
-class _Reader:
-    """Fetches shards and compares their images with the source."""
-
-    def __init__(
-        self, hub: Hub, staging: Staging, tell: Callable[[Progress], None], cancelled: Cancelled, room: Room
-    ) -> None:
-        self._hub, self._staging, self._tell, self._cancelled, self._room = hub, staging, tell, cancelled, room
-        self.unsourced: list[str] = []
-        self.images = 0
-
-    def read(self, shards: Sequence[tuple[ShardRecord, RemoteFile]]) -> tuple[str, ...]:
-        """Paths of those that are not what was built."""
-        wrong = []
-        for done, (shard, file) in enumerate(shards):
-            self._tell(Progress(done, len(shards), shard.name))
-            if not self._is_same(shard, file, lambda count, at=done: self._seen(at, len(shards))):  # type: ignore[misc]
-                wrong.append(shard.name)
-        self._tell(Progress(len(shards), len(shards)))
-        return tuple(wrong)
-
-    def _seen(self, done: int, shards: int) -> None:
-        with stopping():
-            self._tell(Progress(done, shards))
-
-    def _is_same(self, shard: ShardRecord, file: RemoteFile, seen: Callable[[int], None]) -> bool:
-        folder = self._staging.view.folder
-        part = part_of(folder / shard.name)
-        try:
-            require(shard.bytes, self._room(folder))
-            part.parent.mkdir(parents=True, exist_ok=True)
-            with part.open("wb") as out, stopping():
-                line = Line(self._hub, self._hub.policies.transfer, self._cancelled)
-                copy_whole(line, file, shard.bytes, lambda data: _written(out.write(data), seen))
-            found = read_shard(part, seen)
-        except ShardDamaged:
-            return False
-        except OSError as error:
-            raise unwritable(error, shard.bytes, folder, self._room) from None
-        finally:
-            part.unlink(missing_ok=True)
-        return found.sha256 == shard.sha256 and self._has_source(shard, found, seen)
-
-    def _has_source(self, shard: ShardRecord, found: Found, seen: Callable[[int], None]) -> bool:
-        """Whether its images are those of the source, or of what was built where the source is gone."""
-        places = sorted(found.images, key=lambda place: place[0])  # a row's columns are in the file's order already
-        sums = tuple(one for place in places for one in found.images[place])
-        self.images += len(sums)
-        if sorted(sums) != sorted(shard.sums):
-            return False
-        try:
-            source = [sum_file(self._staging.view.root / ref.path, ref, seen) for ref in shard.files]
-        except (SourceChanged, PublishError):
-            self.unsourced.append(shard.name)
-            return True
-        return tuple(source) == shard.sums
-
-
-def _written(count: int, seen: Callable[[int], None]) -> None:
-    seen(count)

@@ -79,9 +79,7 @@ def look_closely(folder: Path) -> tuple[View, int]:
     try:
         read = read_journal(folder / MANIFEST)
     except FileNotFoundError:
-        raise StagingForeign(
-            "this is no staging folder: it has no record", hint="give the folder that was built into"
-        ) from None
+        raise unknown() from None
     except OSError:
         raise unreadable() from None
     header = read_header(read.entries.get(0))
@@ -95,3 +93,8 @@ def look_closely(folder: Path) -> tuple[View, int]:
     if sorted(shards) != list(range(header.identity.shards)):
         raise unreadable()
     return View(folder, header, tuple(shards[at] for at in range(len(shards))), read.damaged, notes), read.bytes
+
+
+def unknown() -> StagingForeign:
+    """The error for a folder without a record."""
+    return StagingForeign("this is no staging folder: it has no record", hint="give the folder that was built into")

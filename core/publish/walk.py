@@ -15,13 +15,17 @@ from core.publish.findings import Trouble
 from core.publish.rows import FileRef, Listing
 
 _DEPTH = 40  # folders below each other
+MOST = 1_000_000  # files and folders; links can make of a few folders more than anybody could walk through
 
 
-def walk(root: Path) -> tuple[Listing, tuple[Trouble, ...]]:
+def walk(root: Path, most: int = MOST) -> tuple[Listing, tuple[Trouble, ...]]:
     """All files below `root`, and what could not be listed.
 
+    Args:
+        most: files and folders.
+
     Raises:
-        BadTree: no such folder, or it cannot be read.
+        BadTree: no such folder, it cannot be read, or holds too much.
     """
     try:
         root = root.resolve(strict=True)
@@ -33,7 +37,7 @@ def walk(root: Path) -> tuple[Listing, tuple[Trouble, ...]]:
         raise BadTree(f"the source folder cannot be read ({why})", hint="choose the dataset's folder") from None
     files: list[FileRef] = []
     troubles: list[Trouble] = []
-    for found in _below(root, "", ((top.st_dev, top.st_ino),)):
+    for found in _below(root, "", ((top.st_dev, top.st_ino),), _Left(most)):
         if isinstance(found, FileRef):
             files.append(found)
         else:
@@ -42,13 +46,29 @@ def walk(root: Path) -> tuple[Listing, tuple[Trouble, ...]]:
     return Listing(root, {file.path: file for file in ordered}), tuple(sorted(troubles))
 
 
-def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Iterator[FileRef | Trouble]:
+class _Left:
+    """How many files and folders may still be met."""
+
+    def __init__(self, most: int) -> None:
+        self._most = self._left = most
+
+    def take(self, count: int) -> None:
+        """So many more. Raises BadTree."""
+        self._left -= count
+        if self._left < 0:
+            raise BadTree(
+                f"the source folder holds more than {self._most} files and folders", hint="look for links that lead out"
+            )
+
+
+def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...], left: _Left) -> Iterator[FileRef | Trouble]:
     try:
         with os.scandir(folder) as entries:
             names = sorted(entry.name for entry in entries if not entry.name.startswith("."))
     except OSError as error:
         yield Trouble("folder-unreadable", prefix.rstrip("/"), error.strerror or "")
         return
+    left.take(len(names))
     for name in names:
         path = prefix + name
         if not _plain(name):
@@ -65,7 +85,7 @@ def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Ite
             if here in above or len(above) > _DEPTH:
                 yield Trouble("folder-circle", path)
             else:
-                yield from _below(folder / name, path + "/", (*above, here))
+                yield from _below(folder / name, path + "/", (*above, here), left)
         elif stat.S_ISREG(found.st_mode):
             yield FileRef(path, found.st_size, found.st_mtime_ns)
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -103,6 +104,8 @@ def _tree(c: Context) -> Answer:
         c.dataset.tree = [_entry(path, file) for path, file in sorted(c.dataset.files.items())]
     under = (c.found[3] or "").rstrip("/")
     entries = [e for e in c.dataset.tree if not under or str(e["path"]).startswith(under + "/")]
+    if under and not entries:
+        return _error("EntryNotFound", 404)
     if "recursive" not in c.query or c.query["recursive"][0].lower() == "false":
         entries = _one_level(entries, under)
     first = int(c.query.get("cursor", ["0"])[0])
@@ -131,7 +134,8 @@ def _paths(c: Context) -> Answer:
 
 def _entry(path: str, file: Stored) -> dict[str, object]:
     size = file.size if file.told is None else file.told
-    entry: dict[str, object] = {"type": "file", "path": path, "size": size, "oid": file.digest(git=True)}
+    blob = hashlib.sha1(file.oid.encode()).hexdigest() if file.oid else file.digest(git=True)  # of a pointer, or of it
+    entry: dict[str, object] = {"type": "file", "path": path, "size": size, "oid": blob}
     if file.lfs:
         entry["lfs"] = {"oid": file.oid or file.digest(git=False), "size": size, "pointerSize": 134}
     return entry

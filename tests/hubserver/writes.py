@@ -30,6 +30,7 @@ class Writes:
     Attributes:
         users: token -> what whoami answers; empty: every token may write everything.
         revoked: tokens that are refused.
+        private: repositories that were made for their owner alone.
         objects: LFS objects by their sha256.
         parts: of objects that come in several.
         part_bytes: objects above this come in parts of it; None: never.
@@ -41,6 +42,7 @@ class Writes:
 
     users: dict[str, dict[str, Any]] = field(default_factory=dict)
     revoked: set[str] = field(default_factory=set)
+    private: set[str] = field(default_factory=set)
     objects: dict[str, bytes] = field(default_factory=dict)
     parts: dict[tuple[str, int], bytes] = field(default_factory=dict)
     part_bytes: int | None = None
@@ -106,6 +108,8 @@ def _create(sent: Sent) -> Answer:
     url = f"{sent.hub.url}/datasets/{repo}"
     if repo in sent.hub.datasets:
         return json_answer({"error": "You already created this dataset repo", "url": url}, 409, {})
+    if sent.told.get("visibility") == "private":
+        sent.hub.writes.private.add(repo)
     sent.hub.add_dataset(repo, hashlib.sha1(repo.encode()).hexdigest(), {".gitattributes": b"*.parquet filter=lfs\n"})
     return json_answer({"url": url, "name": repo})
 

@@ -7,16 +7,14 @@ from pathlib import Path
 from random import Random
 
 from core.errors import HubError, PublishError
+from core.publish.rolling import roll
+from core.publish.staging import begin
 from core.publish.verify import Verified
 from tests.hubserver import Fault
 from tests.publish.sending import Place, few, place
-from tests.publish.staged import REPO, contents
+from tests.publish.staged import REPO, REVISION, built, contents
 
 SHARDS, SIZE = 8, 150_000  # larger than what is looked at of a shard's end
-_KINDS = ("status", "status", "drop", "reset", "applied", "left_out", "tear", "expire", "lose", "damage")
-_LATER = (("Retry-After", "0"),)
-_ANSWERS: list[tuple[int, tuple[tuple[str, str], ...]]] = [(500, ()), (503, ()), (504, ()), (401, ()), (403, ())]
-_ANSWERS += [(429, _LATER)]
 _PATHS = ("/commit/", "^/lfs/", "/preupload/", "/batch", "/verify", "/tree/", "/revision/", "whoami", "/resolve/")
 
 
@@ -98,3 +96,51 @@ def is_listed(at: Place, path: str) -> bool:
 def oid(at: Place, path: str) -> str | None:
     dataset = at.server.datasets.get(REPO)
     return dataset.files[path].oid if dataset and path in dataset.files else None
+
+
+def rolling_combination(root: Path, seed: int) -> str:
+    """Build, send and free a few shards at a time under random faults, then without; what came of it in a word."""
+    random = Random(seed)
+    with place(root, SHARDS, size=SIZE, build=False) as at:
+        built(at.plan, root / "whole")
+        whole, read_back = contents(root / "whole"), random.random() < 0.5
+        at.server.faults.add(*(fault(random) for _ in range(random.randint(1, 4))))
+        for final in (False, True):
+            if final:
+                at.server.faults.clear()
+                at.server.writes.revoked.clear()
+            done = attempt_rolling(at, read_back)
+            freed = {shard.name for shard in at.view.shards if shard.state == "freed"}
+            assert not done or len(freed) == SHARDS
+            here = contents(at.folder) if (at.folder / "data").exists() else {}
+            for shard in at.view.shards:
+                name = Path(shard.name).name
+                assert here.get(name, whole[name]) == whole[name] and (name in here or shard.state != "built")
+                if shard.state == "freed":
+                    assert name not in here and oid(at, shard.name) == whole[name], "freed, and not there"
+                    assert whole[name] not in at.server.lost and not (read_back and not is_whole(at, shard.name))
+        found = at.verify(read_back=None)
+        truth = {shard.name for shard in at.view.shards if not is_whole(at, shard.name)}
+        assert told(found) == truth and found.ok == (not truth) and (not done or not (read_back and truth))
+        return "clean" if not truth else "damaged"
+
+
+def attempt_rolling(at: Place, read_back: bool) -> bool:
+    """One run; whether it says that it is done."""
+    try:
+        with at.clients() as both, begin(at.folder, at.plan, REPO, REVISION) as staging:
+            roll(at.plan, staging, both.hub, both.pusher, 3 * SIZE, few(files=2, attempts=6), read_back=read_back)
+    except (HubError, PublishError) as error:
+        assert str(error) and error.hint and "hf_" not in error.sentence()
+        return False
+    return True
+
+
+def is_whole(at: Place, path: str) -> bool:
+    """Whether the Hub would give the shard as the second, fault-free builder made it."""
+    dataset = at.server.datasets.get(REPO)
+    file = dataset.files.get(path) if dataset else None
+    if file is None or file.oid in at.server.lost or not isinstance(file.content, bytes):
+        return False
+    local = at.folder.parent / "whole" / path
+    return file.content == local.read_bytes()

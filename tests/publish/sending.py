@@ -65,7 +65,7 @@ class Place:
     def verify(self, read_back: int | None = 0) -> Verified:
         """One look at it."""
         with self.clients() as both, begin(self.folder, self.plan, REPO, REVISION) as staging:
-            return verify(staging, both.hub, read_back=read_back)
+            return verify(staging, both.hub, read_back=read_back, options=OPTIONS)
 
 
 @dataclass(frozen=True)

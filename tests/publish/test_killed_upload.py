@@ -12,10 +12,10 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-def campaign(kills: int, seed: int, folder: Path) -> dict[str, int]:
+def campaign(kills: int, seed: int, folder: Path, *how: str) -> dict[str, int]:
     """A campaign in a process of its own, which forks."""
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "tests.publish.dying_upload", str(kills), str(seed), str(folder)],
+        [sys.executable, "-P", "-m", "tests.publish.dying_upload", str(kills), str(seed), str(folder), *how],
         cwd=ROOT,
         env={"PYTHONPATH": str(ROOT), "PATH": ""},
         capture_output=True,
@@ -31,7 +31,9 @@ def test_a_killed_upload_is_gone_on_with(tmp_path: Path) -> None:
 
 
 @pytest.mark.stress
+@pytest.mark.parametrize("how", [(), ("rolling",)], ids=["sent", "rolled"])
 @pytest.mark.parametrize("seed", range(4))
-def test_a_hundred_killed_uploads_are_gone_on_with(tmp_path: Path, seed: int) -> None:
-    found = campaign(25, seed, tmp_path)
+def test_a_hundred_killed_uploads_are_gone_on_with(tmp_path: Path, seed: int, how: tuple[str, ...]) -> None:
+    found = campaign(25, seed, tmp_path, *how)
+    sys.stdout.write(f"seed {seed} {how}: {found}\n")
     assert found["kills"] == 25 and found["proven"] > 0
