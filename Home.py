@@ -18,13 +18,14 @@ from core.ui import (
     loaders,
     messages,
     metrics_route,
+    publish_view,
     resources_view,
     segment_view,
 )
 from core.ui.visitors import Visitors
 
 configure_logging()
-PAGES = (case_list, case_view, segment_view, resources_view, calculator)  # loaded now: no visitor waits
+PAGES = (case_list, case_view, segment_view, resources_view, publish_view, calculator)  # loaded now: no visitor waits
 
 
 app = st.App(

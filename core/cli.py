@@ -15,6 +15,7 @@ import typer
 
 from core.cli_cache import cache_app
 from core.cli_model import model_app
+from core.cli_publish import publish_app
 from core.cli_segment import COMMANDS
 from core.cli_words import JsonOption, SourceOption, note, say, source_of, watch
 from core.errors import StrokescopeError
@@ -25,6 +26,7 @@ ROOT = Path(__file__).resolve().parent.parent
 app = typer.Typer(add_completion=False, no_args_is_help=True, help=__doc__, pretty_exceptions_enable=False)
 app.add_typer(cache_app, name="cache")
 app.add_typer(model_app, name="model")
+app.add_typer(publish_app, name="publish")
 for command in COMMANDS:
     app.command()(command)
 

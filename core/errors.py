@@ -30,6 +30,18 @@
     ├── PortInUse                   another program listens where the dashboard should
     ├── OverBudget                  a step that does not fit the container
     ├── Quarantined                 a step that is not begun by itself, because it ended the app or its worker before
+    ├── PublishError                a dataset that cannot be published as it was asked
+    │   ├── BadTree                 a folder or schema that is not what it was said to be
+    │   ├── NotValid                a source whose validation found errors that nobody overrode
+    │   ├── BadPlan                 a plan that cannot be made: limits or names that do not fit
+    │   ├── StagingForeign          a staging folder of another source, repository, revision, schema or shard count
+    │   ├── StagingBusy             another publisher works in this staging folder
+    │   ├── StagingDamaged          the staging folder's own record cannot be trusted
+    │   ├── ShardDamaged            a shard on disk that is not what was written
+    │   ├── SourceChanged           files of the source are not those that were planned or built
+    │   ├── NotProven               a shard that the remote has not proven to hold
+    │   ├── NotSent                 shards that the Hub did not take, whatever was tried
+    │   └── PublishCancelled        the user stopped it; what was made stays
     └── ViewerError                 an image that cannot be put on the screen
         └── ViewerNotBuilt          the browser's part of the viewer is missing
 
@@ -108,11 +120,12 @@ class HubServerError(HubError):
 
     Attributes:
         retry_after_s: seconds until the Hub wants to hear from us again; 0 if it does not say.
+        storage_status: of the answer, if it came from where the Hub keeps its files; 0 otherwise.
     """
 
-    def __init__(self, message: str, *, hint: str, retry_after_s: float = 0.0) -> None:
+    def __init__(self, message: str, *, hint: str, retry_after_s: float = 0.0, storage_status: int = 0) -> None:
         super().__init__(message, hint=hint)
-        self.retry_after_s = retry_after_s
+        self.retry_after_s, self.storage_status = retry_after_s, storage_status
 
 
 class HubNoHeader(HubError):
@@ -181,6 +194,54 @@ class OverBudget(StrokescopeError):
 
 class Quarantined(StrokescopeError):
     """The app does not begin this step by itself: safe mode."""
+
+
+class PublishError(StrokescopeError):
+    """A dataset cannot be published as it was asked."""
+
+
+class BadTree(PublishError):
+    """The source folder or the schema is not what it was said to be."""
+
+
+class NotValid(PublishError):
+    """The validation found errors that nobody overrode."""
+
+
+class BadPlan(PublishError):
+    """The plan cannot be made: limits or names that do not fit."""
+
+
+class StagingForeign(PublishError):
+    """The staging folder belongs to another source, repository, revision, schema or shard count."""
+
+
+class StagingBusy(PublishError):
+    """Another publisher works in this staging folder."""
+
+
+class StagingDamaged(PublishError):
+    """The staging folder's own record cannot be trusted."""
+
+
+class ShardDamaged(PublishError):
+    """A shard on disk is not what was written."""
+
+
+class SourceChanged(PublishError):
+    """Files of the source are not those that were planned or built."""
+
+
+class NotProven(PublishError):
+    """The remote has not proven to hold this shard, so that it is not freed."""
+
+
+class NotSent(PublishError):
+    """The Hub did not take these shards, whatever was tried."""
+
+
+class PublishCancelled(PublishError):
+    """The user stopped it; what was made stays."""
 
 
 class ViewerError(StrokescopeError):

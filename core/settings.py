@@ -20,6 +20,7 @@ DEFAULT_SOURCE = f"hub:{PINNED_REPO}"
 DEFAULT_ENDPOINT = "https://huggingface.co"
 
 MOST_HEAVY = 8  # of heavy steps at once
+LEAST_KEY = 12  # characters of a passphrase; who guesses is slowed down, not stopped
 LEAST_RAM = 1 << 26  # bytes; this app does not start in less, so that a smaller number means something else
 _SIZE = re.compile(r"^\s*(\d+(?:\.\d+)?)\s*([KMGT]?)(i?B?)\s*$", re.IGNORECASE)
 
@@ -55,6 +56,12 @@ def _platform_size(value: object) -> object:
     return size if isinstance(size, int) and size >= LEAST_RAM else None
 
 
+def _key(value: object) -> object:
+    if isinstance(value, str) and 0 < len(value.strip()) < LEAST_KEY:
+        raise ValueError(f"a key has {LEAST_KEY} characters or more")
+    return (value.strip() or None) if isinstance(value, str) else value
+
+
 def _folder(value: object) -> object:
     return value if not isinstance(value, str) else Path(value.strip()).expanduser() if value.strip() else None
 
@@ -88,6 +95,7 @@ class Settings(BaseSettings):
         persist_dir: a folder that outlives the container, e.g. a mounted bucket, for a copy of the flight record.
         health_port: where the supervisor answers /health and /metrics: "PORT", "HOST:PORT" or "off"; by default the
             port after the app's, on this computer alone.
+        publish_key: a passphrase that the Publish page asks for; without one the page is not shown on a Space.
         metrics: whether the app itself answers /metrics; numbers only.
         memory_limit, disk_limit: bytes; a person's own limit, beside what the container says.
         heavy_jobs: heavy steps (engines, scores) that may run at once.
@@ -107,6 +115,9 @@ class Settings(BaseSettings):
         None, validation_alias="STROKESCOPE_PERSIST_DIR"
     )
     health_port: str = Field("", validation_alias="STROKESCOPE_HEALTH_PORT")
+    publish_key: Annotated[SecretStr | None, BeforeValidator(_key)] = Field(
+        None, validation_alias="STROKESCOPE_PUBLISH_KEY"
+    )
     metrics: Switch = Field(True, validation_alias="STROKESCOPE_METRICS")
     models: str = Field("", validation_alias="STROKESCOPE_MODELS")
     memory_limit: Size = Field(None, validation_alias="STROKESCOPE_MEMORY_LIMIT")

@@ -29,7 +29,7 @@ def error_of(status: int, headers: Mapping[str, str], has_token: bool, home: boo
         return limited(retry_after(headers), has_token)
     if not home and not code and status < 500:
         said = f"the server that keeps the Hub's files refused the request ({status})"
-        return HubServerError(said, hint="try again in a minute")
+        return HubServerError(said, hint="try again in a minute", storage_status=status)
     if status in (401, 403) or code == "GatedRepo":
         known = code != "RepoNotFound"
         what = "the dataset is gated or private" if known else "the dataset does not exist or is private"

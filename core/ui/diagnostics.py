@@ -147,6 +147,7 @@ def _harmless(settings: Settings) -> Mapping[str, str]:
         "HF_ENDPOINT": _without_password(settings.hf_endpoint),
         "HF_HUB_OFFLINE": "yes" if settings.hf_hub_offline else "no",
         "HF_TOKEN": "set (hidden)" if settings.hf_token and settings.hf_token.get_secret_value() else "not set",
+        "STROKESCOPE_PUBLISH_KEY": "set (hidden)" if settings.publish_key else "not set",
     }
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import streamlit as st
 
@@ -21,6 +20,7 @@ from core.ui import loaders, messages, results_words, state
 from core.ui.results_words import Against
 from core.ui.visitors import owner
 from core.ui.waiting import watcher
+from core.ui.zones import zone_now
 from core.workflows.asking import ask_consensus, images_of
 
 _ROUND, _FOLDS = "results-round", "results-folds"
@@ -118,7 +118,7 @@ def _popover(source: Source, case: CaseRef, fetched: Fetched | None) -> None:
 def _ticked(kept: Sequence[KeptResult], digests: Mapping[str, str]) -> list[KeptResult]:
     """The list, newest first; returns the ticked ones in its order."""
     place, turn, found = state.current(), st.session_state.get(_ROUND, 0), []
-    zone, core = _zone(st.context.timezone), any(one.result.core_volume_ml is not None for one in kept)
+    zone, core = zone_now(), any(one.result.core_volume_ml is not None for one in kept)
     with st.container(key="results-rows", height=HEIGHT if len(kept) > MOST else "content", gap=None):
         for one in kept:
             with st.container(horizontal=True, vertical_alignment="center", gap="small"):
@@ -128,14 +128,6 @@ def _ticked(kept: Sequence[KeptResult], digests: Mapping[str, str]) -> list[Kept
                     found.append(one)
                 st.html(results_words.figures_html(one, core, zone), width="content")
     return found
-
-
-def _zone(name: str | None) -> ZoneInfo | None:
-    """The visitor's clock, as the browser names it; None for one that this machine does not know."""
-    try:
-        return None if name is None else ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        return None
 
 
 def _actions(source: Source, case: CaseRef, ticked: Sequence[KeptResult], fetched: Fetched | None) -> None:

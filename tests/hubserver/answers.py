@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -41,9 +42,9 @@ def answer_for(
         if re.search(where, request.path):
             return made(request.path)
     if fault and fault.kind == "status":
-        return _json({"error": "as asked"}, fault.status, dict(fault.headers))
+        return json_answer({"error": "as asked"}, fault.status, dict(fault.headers))
     if fault and fault.kind == "json":
-        return _text("<html>not what you wanted</html>", headers={"Content-Type": "text/html"})
+        return text_answer("<html>not what you wanted</html>", headers={"Content-Type": "text/html"})
     if fault and fault.kind in ("dead", "circle", "scheme", "expired"):
         places = {
             "dead": hub.dead_url,
@@ -51,16 +52,21 @@ def answer_for(
             "circle": f"{hub.url}{request.path}",
             "scheme": "ftp://127.0.0.1/file",
         }
-        return _text("Found", 302, {"Location": places[fault.kind]})
+        return text_answer("Found", 302, {"Location": places[fault.kind]})
     if fault and fault.kind == "heads":
-        return _text("{}", headers={f"X-{n}": "x" * 8000 for n in range(30)})
+        return text_answer("{}", headers={f"X-{n}": "x" * 8000 for n in range(30)})
     parts = urlsplit(request.path)
     if parts.path == "/expired":
-        return _text("<Error><Code>AccessDenied</Code></Error>", 403, {"Content-Type": "application/xml"})
+        return text_answer("<Error><Code>AccessDenied</Code></Error>", 403, {"Content-Type": "application/xml"})
     path, query = unquote(parts.path), parse_qs(parts.query)
     asked = request.headers.get("Range")
+    from tests.hubserver.writes import write_answer
+
+    written = write_answer(hub, request.command, path, body, token, fault)
+    if written is not None:
+        return written
     if found := _CDN.fullmatch(path):
-        return _content(hub.datasets[found[1]].files[found[2]], {}, asked, fault)
+        return _file(hub, hub.datasets[found[1]].files[found[2]], {}, asked, fault)
     for pattern, respond in ((_RESOLVE, _resolve), (_TREE, _tree), (_PATHS, _paths), (_INFO, _info)):
         if found := pattern.fullmatch(path):
             dataset = hub.datasets.get(found[1])
@@ -69,7 +75,7 @@ def answer_for(
             if found[2] not in (None, "main", dataset.commit):
                 return _error("RevisionNotFound", 404)
             return respond(Context(hub, dataset, found, query, body, asked, fault))
-    return _json({"error": "Not Found"}, 404, {})
+    return json_answer({"error": "Not Found"}, 404, {})
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,7 @@ def _info(c: Context) -> Answer:
     info: dict[str, Any] = {"_id": "0" * 24, "id": c.found[1], "sha": c.dataset.commit, "private": False}
     if c.query.get("expand") != ["sha"]:
         info |= {"gated": False, "disabled": False, "tags": [], "downloads": 0, "likes": 0, "siblings": siblings}
-    return _json(info)
+    return json_answer(info)
 
 
 def _tree(c: Context) -> Answer:
@@ -98,6 +104,8 @@ def _tree(c: Context) -> Answer:
         c.dataset.tree = [_entry(path, file) for path, file in sorted(c.dataset.files.items())]
     under = (c.found[3] or "").rstrip("/")
     entries = [e for e in c.dataset.tree if not under or str(e["path"]).startswith(under + "/")]
+    if under and not entries:
+        return _error("EntryNotFound", 404)
     if "recursive" not in c.query or c.query["recursive"][0].lower() == "false":
         entries = _one_level(entries, under)
     first = int(c.query.get("cursor", ["0"])[0])
@@ -105,7 +113,7 @@ def _tree(c: Context) -> Answer:
     headers = {}
     if first + len(page) < len(entries):
         headers["Link"] = f'<{c.hub.url}{c.found[0]}?recursive=true&cursor={first + len(page)}>; rel="next"'
-    return _json(page, 200, headers)
+    return json_answer(page, 200, headers)
 
 
 def _one_level(entries: list[dict[str, object]], under: str) -> list[dict[str, object]]:
@@ -121,13 +129,15 @@ def _one_level(entries: list[dict[str, object]], under: str) -> list[dict[str, o
 def _paths(c: Context) -> Answer:
     wanted = parse_qs(c.body.decode()).get("paths") or json.loads(c.body or b"{}").get("paths", [])
     files = c.dataset.files
-    return _json([_entry(path, files[path]) for path in wanted if path in files])
+    return json_answer([_entry(path, files[path]) for path in wanted if path in files])
 
 
 def _entry(path: str, file: Stored) -> dict[str, object]:
-    entry: dict[str, object] = {"type": "file", "path": path, "size": file.size, "oid": file.digest(git=True)}
+    size = file.size if file.told is None else file.told
+    blob = hashlib.sha1(file.oid.encode()).hexdigest() if file.oid else file.digest(git=True)  # of a pointer, or of it
+    entry: dict[str, object] = {"type": "file", "path": path, "size": size, "oid": blob}
     if file.lfs:
-        entry["lfs"] = {"oid": file.digest(git=False), "size": file.size, "pointerSize": 134}
+        entry["lfs"] = {"oid": file.oid or file.digest(git=False), "size": size, "pointerSize": 134}
     return entry
 
 
@@ -140,7 +150,14 @@ def _resolve(c: Context) -> Answer:
         headers |= {"X-Linked-Size": str(file.size), "X-Linked-ETag": f'"{c.found[3]}"'}
         headers["Location"] = f"{c.hub.cdn_url}/cdn/{c.found[1]}/{c.found[3]}?signature=x"
         return Answer(302, headers, 5, lambda start, stop: b"Found"[start:stop])
-    return _content(file, headers, c.asked, c.fault)
+    return _file(c.hub, file, headers, c.asked, c.fault)
+
+
+def _file(hub: HubServer, file: Stored, headers: dict[str, str], asked: str | None, fault: Fault | None) -> Answer:
+    """Its content, unless the storage lost it."""
+    if file.oid in hub.lost:
+        return text_answer("<Error><Code>NoSuchKey</Code></Error>", 404, {"Content-Type": "application/xml"})
+    return _content(file, headers, asked, fault)
 
 
 def _content(file: Stored, headers: dict[str, str], asked: str | None, fault: Fault | None) -> Answer:
@@ -152,7 +169,7 @@ def _content(file: Stored, headers: dict[str, str], asked: str | None, fault: Fa
     if fault and fault.kind == "shifted":
         first, last = first - 1, last - 1
     if first > last:
-        return _text("", 416, {"Content-Range": f"bytes */{file.size}"})
+        return text_answer("", 416, {"Content-Range": f"bytes */{file.size}"})
     headers["Content-Range"] = f"bytes {first}-{last}/{file.size}"
     return Answer(206, headers, last + 1 - first, lambda start, stop: file.read(first + start, first + stop))
 
@@ -164,13 +181,15 @@ def _bounds(found: re.Match[str], size: int) -> tuple[int, int]:
 
 
 def _error(code: str, status: int) -> Answer:
-    return _json({"error": code}, status, {"X-Error-Code": code, "X-Error-Message": code})
+    return json_answer({"error": code}, status, {"X-Error-Code": code, "X-Error-Message": code})
 
 
-def _json(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
-    return _text(json.dumps(value), status, {"Content-Type": "application/json", **(headers or {})})
+def json_answer(value: object, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    """JSON."""
+    return text_answer(json.dumps(value), status, {"Content-Type": "application/json", **(headers or {})})
 
 
-def _text(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+def text_answer(text: str, status: int = 200, headers: Mapping[str, str] | None = None) -> Answer:
+    """Text."""
     data = text.encode()
     return Answer(status, headers or {}, len(data), lambda start, stop: data[start:stop])

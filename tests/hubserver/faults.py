@@ -33,6 +33,13 @@ Kind = Literal[
     "truncate",  # promises the whole of it, sends half, closes
     "longer",  # promises one byte less than it sends
     "flip",  # one byte of it is another one
+    # of an upload
+    "tear",  # resets the connection in the middle of the body that comes
+    "expire",  # from now on refuses the token
+    "lose",  # says that it has the object, and has not
+    "damage",  # keeps the object with a byte that is another one
+    "applied",  # commits, and answers `status`
+    "left_out",  # commits without the last file, and answers that all is well
 ]
 
 

@@ -66,7 +66,7 @@ def stock(server: HubServer, count: int) -> list[str]:
     server.add_dataset(REPO, COMMIT, {})
     server.datasets[REPO].files.update(
         {
-            f"data/train-{number:05d}-of-{count:05d}.parquet": Renamed(shards[number % KINDS], True, name.encode())
+            f"data/train-{number:05d}-of-{count:05d}.parquet": Renamed(shards[number % KINDS], True, name=name.encode())
             for number, name in enumerate(names)
         }
     )

@@ -1,0 +1,158 @@
+"""Card: a dataset's README.md: what its columns are, how many there are, whose it is and how to cite it.
+
+Written between two marks, and as some keys of the metadata; whatever a person wrote beside them stays as it is. Decides
+texts only; finish.py sends them.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from core.publish.schema import Column, Kind, Schema
+from core.publish.view import View
+
+FRAME = "Research use only, not a medical device."
+BEGIN, END = "<!-- strokescope: begin -->", "<!-- strokescope: end -->"
+_FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
+_KEY = re.compile(r"^([A-Za-z_][A-Za-z0-9_-]*)[ \t]*:", re.MULTILINE)
+_TYPES: dict[Kind, tuple[str, str]] = {
+    "image": ("dtype", "nifti"),
+    "images": ("list", "nifti"),
+    "string": ("dtype", "string"),
+    "float": ("dtype", "float64"),
+    "int": ("dtype", "int64"),
+}
+_WORDS: dict[Kind, str] = {
+    "image": "NIfTI image, or null",
+    "images": "list of NIfTI images, or null",
+    "string": "text",
+    "float": "number",
+    "int": "whole number",
+}
+
+
+@dataclass(frozen=True)
+class About:
+    """What a card tells.
+
+    Attributes:
+        licence: as the Hub writes it; "" if nobody says.
+        present: column -> rows that have it; empty if nobody counted.
+        bytes: of all shards.
+    """
+
+    schema: Schema
+    repo: str
+    licence: str
+    rows: int
+    shards: int
+    bytes: int
+    present: Mapping[str, int]
+
+
+def about(view: View, licence: str = "", present: Mapping[str, int] | None = None) -> About:
+    """What a staging folder's card tells.
+
+    Args:
+        licence: "" for the source's.
+    """
+    shards = view.shards
+    schema = view.header.schema
+    rows = sum(len(shard.rows) for shard in shards)
+    size = sum(shard.bytes or shard.expected_bytes for shard in shards)
+    return About(schema, view.identity.repo, licence or schema.licence, rows, len(shards), size, present or {})
+
+
+def card(about: About, existing: str = "") -> str:
+    """The README.md: ours, inside what is there already."""
+    found = _FRONT.match(existing)
+    front, body = (found[1], existing[found.end() :]) if found else ("", existing)
+    return f"---\n{_merged(front, metadata(about))}---\n{_placed(body, text(about))}"
+
+
+def metadata(about: About) -> dict[str, str]:
+    """The keys that are ours, each with its lines."""
+    split, schema = about.schema.split, about.schema
+    features = "".join(_feature(column) for column in schema.columns)
+    found = {
+        "pretty_name": f"pretty_name: {_quoted(schema.title)}\n",
+        "license": f"license: {_quoted(about.licence)}\n",
+        "configs": (
+            f"configs:\n- config_name: default\n  data_files:\n  - split: {split}\n    path: data/{split}-*.parquet\n"
+        ),
+        "dataset_info": (
+            f"dataset_info:\n  features:\n{features}"
+            f"  splits:\n  - name: {split}\n    num_bytes: {about.bytes}\n    num_examples: {about.rows}\n"
+            f"  download_size: {about.bytes}\n  dataset_size: {about.bytes}\n"
+        ),
+    }
+    unknown = ("pretty_name",) * (not schema.title) + ("license",) * (not about.licence)
+    return {key: lines for key, lines in found.items() if key not in unknown}
+
+
+def text(about: About) -> str:
+    """The part of the text that is ours, between its marks."""
+    schema, size = about.schema, f"{about.bytes / 1e9:.2f} GB"
+    lines = [BEGIN, f"# {schema.title}" if schema.title else "# Images", ""]
+    lines += [f"{about.rows} {schema.unit}s, one a row, in {about.shards} Parquet shards ({size}).", "", FRAME, ""]
+    lines += [f"Source: {schema.url}", ""] if schema.url else []
+    lines += [f"Licence: {about.licence}", ""] if about.licence else []
+    lines += ["| column | what | rows with it |", "|---|---|---|"]
+    lines += [_line(column, about) for column in schema.columns]
+    lines += ["", "```python", "from datasets import load_dataset", ""]
+    lines += [f'rows = load_dataset("{about.repo}", split="{schema.split}")', "```", ""]
+    if schema.cite:
+        lines += ["Please cite:", ""] + [f"- {one}" for one in schema.cite] + [""]
+    return "\n".join([*lines, END])
+
+
+def _line(column: Column, about: About) -> str:
+    count = about.present.get(column.name)
+    return f"| `{_cell(column.name)}` | {_WORDS[column.kind]} | {'' if count is None else count} |"
+
+
+def _cell(name: str) -> str:
+    return name.replace("|", "\\|").replace("`", "'")
+
+
+def _feature(column: Column) -> str:
+    key, value = _TYPES[column.kind]
+    return f"  - name: {_quoted(column.name)}\n    {key}: {value}\n"
+
+
+def _quoted(value: str) -> str:
+    """A text as YAML reads it, whatever is in it: JSON is a part of YAML."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _merged(front: str, ours: Mapping[str, str]) -> str:
+    """The metadata: the keys of others as they were written, ours in place of what they were."""
+    left = dict(ours)
+    parts: list[str] = []
+    for key, lines in _blocks(front):
+        parts.append(left.pop(key) if key in left else "" if key in ours else lines)
+    return "".join([*parts, *left.values()])
+
+
+def _blocks(front: str) -> Sequence[tuple[str, str]]:
+    """Top-level keys with all their lines; what precedes the first has the key ""."""
+    starts = [(found[1], found.start()) for found in _KEY.finditer(front)]
+    ends = [*(start for _, start in starts[1:]), len(front)][: len(starts)]
+    head = front[: starts[0][1]] if starts else front
+    found = [("", head)] if head.strip() else []
+    return found + [(key, _ended(front[start:end])) for (key, start), end in zip(starts, ends, strict=True)]
+
+
+def _ended(lines: str) -> str:
+    return lines if lines.endswith("\n") else lines + "\n"
+
+
+def _placed(body: str, ours: str) -> str:
+    """The text with our part in place of what it was, or before everything else."""
+    begin, end = body.find(BEGIN), body.rfind(END)
+    if 0 <= begin < end:
+        return body[:begin] + ours + body[end + len(END) :]
+    return f"\n{ours}\n" + (f"\n{body.lstrip()}" if body.strip() else "")

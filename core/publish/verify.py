@@ -1,0 +1,230 @@
+"""Verify: is everything in the repository? Path by path against the staging folder's record, and back to the source.
+
+By default the Hub's list (size, sha256) and each shard's end; on request shards are fetched and each image's bytes
+compared with the source's. Records what it finds, so that what is missing can be sent again; sends and deletes nothing.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from core.hub.client import Hub
+from core.hub.policy import Cancelled
+from core.publish.fetchback import fetch_back
+from core.publish.proof import Judged, Looks, Remote, look_up, paths, settle
+from core.publish.room import Room, free_bytes
+from core.publish.sending import CLOCK, USUAL, Clock, Options
+from core.publish.staging import Staging
+from core.publish.trial import Trial
+
+_NAMED = 20  # paths that the text lists
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far it is.
+
+    Attributes:
+        done, shards: looked at, and to be looked at: their ends first, then those that are read back.
+        shard: the one that is read back, "" before.
+        bytes, total: of what is read back; 0 before.
+        note: what it waits for. rest_s: seconds until it tries again; None unless it waits for that.
+    """
+
+    done: int
+    shards: int
+    shard: str = ""
+    bytes: int = 0
+    total: int = 0
+    note: str = ""
+    rest_s: float | None = None
+
+
+@dataclass(frozen=True)
+class Verified:
+    """What the repository holds.
+
+    Attributes:
+        commit: that was looked at.
+        shards: that there should be. verified: that are there.
+        missing, different, unexpected: paths in the repository; unexpected are those that `datasets` would read.
+        unread: missing ones that the repository lists and does not give.
+        altered: different ones that the repository lists as they were built, and gives otherwise.
+        read_back: shards that were fetched and compared image by image.
+        unsourced: of those, shards whose source is not there any more, or another; compared with what was built.
+        images: that were compared.
+    """
+
+    repo: str
+    revision: str
+    commit: str
+    shards: int
+    verified: int
+    missing: tuple[str, ...]
+    different: tuple[str, ...]
+    unexpected: tuple[str, ...]
+    unread: tuple[str, ...] = ()
+    altered: tuple[str, ...] = ()
+    read_back: int = 0
+    unsourced: tuple[str, ...] = ()
+    images: int = 0
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything is there and nothing else."""
+        return self.verified == self.shards and not (self.missing or self.different or self.unexpected)
+
+
+def verify(
+    staging: Staging,
+    hub: Hub,
+    tell: Callable[[Progress], None] = lambda progress: None,
+    cancelled: Cancelled = lambda: False,
+    *,
+    read_back: int | None = 0,
+    seed: int = 0,
+    room: Room = free_bytes,
+    options: Options = USUAL,
+    clock: Clock = CLOCK,
+) -> Verified:
+    """Look at the repository.
+
+    Args:
+        read_back: shards to fetch and compare, chosen by `seed`; None for all.
+        room: a shard that is read back needs its own size on the staging folder's disk for a while.
+        options: attempts and pauses after failures that may pass.
+
+    Raises:
+        HubError: it could not be looked at. PublishCancelled, DiskFull, PublishError.
+    """
+    identity, shards = staging.view.identity, staging.view.shards  # as they were: what is lacking is to be sent again
+    meter, looks = _Meter(tell, len(shards)), Looks()
+    trial = Trial(options, clock, meter.waits, cancelled)
+
+    def look() -> tuple[Remote, Judged]:
+        remote = look_up(hub, identity.repo, identity.revision, cancelled)
+        return remote, settle(staging, hub, remote, looks, cancelled, tell=meter.looked)
+
+    remote, found = trial.run(look)
+    there = [index for index in found.proven if index in looks.good]
+    gone = [index for index in found.proven if index not in looks.good]
+    chosen = there if read_back is None else sorted(Random(seed).sample(there, min(read_back, len(there))))
+    asked = [(shards[index], remote.files[shards[index].name]) for index in chosen]
+    meter.expect(len(chosen), sum(shard.bytes for shard, _ in asked))
+    fetched = fetch_back(staging.view, hub, asked, trial, meter.fetched, cancelled, room)
+    view = staging.view
+    unread = (*paths(view, gone), *fetched.unread)
+    return Verified(
+        *(identity.repo, identity.revision, remote.commit),
+        shards=len(shards),
+        verified=len(there) - len(fetched.wrong) - len(fetched.unread),
+        missing=tuple(sorted((*paths(view, found.missing), *unread))),
+        different=tuple(sorted((*paths(view, found.different), *fetched.wrong))),
+        unexpected=found.unexpected,
+        unread=tuple(sorted(unread)),
+        altered=fetched.wrong,
+        read_back=fetched.shards,
+        unsourced=fetched.unsourced,
+        images=fetched.images,
+    )
+
+
+class _Meter:
+    """Tells how far it is."""
+
+    def __init__(self, tell: Callable[[Progress], None], shards: int) -> None:
+        self._tell, self._now = tell, Progress(0, shards)
+        self._names: set[str] = set()
+
+    def looked(self, done: int, of: int) -> None:
+        """So many ends were looked at."""
+        self._say(done=done, shards=of)
+
+    def expect(self, shards: int, size: int) -> None:
+        """So much is to be read back."""
+        self._now = Progress(0, shards, total=size)
+
+    def fetched(self, name: str, count: int) -> None:
+        """So many more bytes of a shard came."""
+        self._names.add(name)
+        self._say(shard=name, done=len(self._names) - 1, bytes=min(self._now.total, self._now.bytes + count))
+
+    def waits(self, note: str, seconds: float) -> None:
+        """It will try again."""
+        self._tell(dataclasses.replace(self._now, note=note, rest_s=seconds))
+
+    def _say(self, **now: int | str) -> None:
+        self._now = dataclasses.replace(self._now, **now)  # type: ignore[arg-type]
+        self._tell(self._now)
+
+
+def as_json(found: Verified) -> dict[str, object]:
+    """All of it, for a program."""
+    return {
+        "repo": found.repo,
+        "revision": found.revision,
+        "commit": found.commit,
+        "shards": found.shards,
+        "verified": found.verified,
+        "missing": list(found.missing),
+        "different": list(found.different),
+        "unexpected": list(found.unexpected),
+        "unread": list(found.unread),
+        "altered": list(found.altered),
+        "read_back": found.read_back,
+        "unsourced": list(found.unsourced),
+        "images": found.images,
+        "ok": found.ok,
+    }
+
+
+def as_text(found: Verified, folder: Path) -> str:
+    """All of it, for a person; with the command that removes the staging folder if nothing is missing."""
+    lines = [
+        f"{found.repo}@{found.revision}, commit {found.commit}",
+        f"{found.verified} of {found.shards} shards are there with the right size and sha256",
+    ]
+    if found.read_back:
+        lines.append(f"{found.read_back} shards were read back, {found.images} images compared byte by byte")
+    for what, listed in (
+        ("missing", found.missing),
+        ("of them listed by the Hub, which cannot give them", found.unread),
+        ("different", found.different),
+        ("of them listed as they were built, and given otherwise", found.altered),
+        ("unexpected", found.unexpected),
+        ("compared without their source, which is gone or another", found.unsourced),
+    ):
+        if listed:
+            lines.append(f"{what}: {len(listed)}")
+            lines += [f"  {path}" for path in listed[:_NAMED]] + ["  …"] * (len(listed) > _NAMED)
+    if found.ok:
+        lines += ["Everything is there.", f"The staging folder is not needed any more: {cleanup_command(folder)}"]
+    else:
+        lines += ["Not everything is there; keep the staging folder.", *next_steps(found)]
+    return "\n".join(lines) + "\n"
+
+
+def next_steps(found: Verified) -> tuple[str, ...]:
+    """What to do, a sentence each; nothing if all is there."""
+    listed = {*found.unread, *found.altered}
+    steps = []
+    if {*found.missing, *found.different} - listed:
+        steps.append("Upload again: only what is missing or different is sent.")
+    if listed:
+        steps.append(
+            "The Hub lists files that it does not keep as they were sent, and would not take them again: delete their "
+            "objects in the repository's settings (LFS files), with the files; then upload again."
+        )
+    if found.unexpected:
+        steps.append("The unexpected files would be read as part of the dataset: delete them in the repository.")
+    return tuple(steps)
+
+
+def cleanup_command(folder: Path) -> str:
+    """What a person may run when all is proven; nothing here does."""
+    return shlex.join(["rm", "-rf", "--", str(folder.expanduser().absolute())])
