@@ -62,7 +62,10 @@ def cut(volume: Volume) -> NDArray[np.float32]:
     return np.where(away, volume.data.min(), volume.data).astype(np.float32)
 
 
-@pytest.mark.parametrize("name", ["whole", "thick slices", "tilted", "tilted back"])
+OTHERS = ("thick slices", "tilted", "tilted back")
+
+
+@pytest.mark.parametrize("name", ["whole", *(pytest.param(n, marks=pytest.mark.stress) for n in OTHERS)])
 @pytest.mark.parametrize("modality", ["ncct", "dwi"])
 def test_a_whole_head_shows_a_face_and_a_cut_one_does_not(name: str, modality: str) -> None:
     volume = made(name)[modality]
@@ -71,7 +74,7 @@ def test_a_whole_head_shows_a_face_and_a_cut_one_does_not(name: str, modality: s
     assert without.answer == "none"
 
 
-@pytest.mark.parametrize("name", ["whole", "thick slices", "tilted"])
+@pytest.mark.parametrize("name", ["whole", *(pytest.param(n, marks=pytest.mark.stress) for n in OTHERS[:2])])
 def test_a_brain_alone_shows_no_face(name: str) -> None:
     assert ask(made(name)["adc"].data, grid(name)[1]).answer == "none"
 

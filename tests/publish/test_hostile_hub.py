@@ -22,6 +22,8 @@ from tests.publish.sending import OPTIONS, TOKEN, Place, few, place
 from tests.publish.staged import REPO, REVISION
 from tests.publish.test_verify import change, shards_in, told_card
 
+RARE = (("^/lfs/", 404), ("/commit/", 404))
+
 
 def test_a_freed_shard_that_the_repository_loses_meanwhile_is_no_success(tmp_path: Path) -> None:
     with place(tmp_path, 2) as at, at.clients() as both, begin(at.folder, at.plan, REPO, REVISION) as staging:
@@ -37,7 +39,10 @@ def test_a_freed_shard_that_the_repository_loses_meanwhile_is_no_success(tmp_pat
         assert [shard.state for shard in staging.view.shards] == ["planned", "proven"]
 
 
-@pytest.mark.parametrize(("where", "status"), [("^/lfs/", 403), ("^/lfs/", 404), ("/commit/", 404), ("/tree/", 404)])
+@pytest.mark.parametrize(
+    ("where", "status"),
+    [("^/lfs/", 403), ("/tree/", 404), *(pytest.param(*one, marks=pytest.mark.stress) for one in RARE)],
+)
 def test_a_no_that_is_not_about_the_token_passes(tmp_path: Path, where: str, status: int) -> None:
     with place(tmp_path, 3) as at:
         at.server.faults.add(Fault("status", where, times=2, status=status))

@@ -189,6 +189,7 @@ def test_shards_of_another_dataset_are_replaced_only_if_that_is_said(tmp_path: P
         assert at.answer("run", *at.base, PART, *rolling)["ok"]
 
 
+@pytest.mark.stress
 def test_shards_that_are_there_already_are_not_sent_again_from_a_new_folder(tmp_path: Path) -> None:
     with owner(tmp_path) as at:
         at.answer("run", *at.base, PART)

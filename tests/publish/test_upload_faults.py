@@ -9,7 +9,7 @@ import pytest
 from tests.publish.faulty import combination, rolling_combination
 
 
-@pytest.mark.parametrize("seed", [1, 4, 8, 15])
+@pytest.mark.parametrize("seed", [1, 8])
 def test_faults_in_combination(tmp_path: Path, seed: int) -> None:
     combination(tmp_path, seed)
 
@@ -21,7 +21,7 @@ def test_two_hundred_combinations_of_faults(tmp_path: Path, first: int) -> None:
     assert found.count("clean") >= 8
 
 
-@pytest.mark.parametrize("seed", [2, 3])
+@pytest.mark.parametrize("seed", [3])
 def test_faults_while_shards_are_freed(tmp_path: Path, seed: int) -> None:
     rolling_combination(tmp_path, seed)
 
