@@ -199,7 +199,7 @@ class Campaign:
             record["key"]: record
             for record in records(self.bench).values()
             if record["state"] == "done" and record["case_id"] == case and record["engine"] == "diffusion"
-            if record["key"] not in self.deleted
+            if record["key"] not in self.deleted and (self.bench.results / record["key"] / RECORD).is_file()
         }
         dice = self.random.random()
         if dice < 0.2 and len(done) > 1:

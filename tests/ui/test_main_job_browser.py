@@ -158,6 +158,7 @@ def test_segment_runs_and_tells_the_dice(app: StreamlitServer, page: Page) -> No
     assert 0.7 < value <= 1.0
     seen = attributes(page)
     assert int(seen["lesions"]) >= 1
+    expect(page.locator('[data-test-script-state="notRunning"]')).to_be_attached(timeout=WAIT)  # its files stand then
     with page.expect_download() as download:
         page.locator("button:visible").filter(has_text=re.compile(r"Mask$")).first.click(timeout=WAIT)
     assert download.value.suggested_filename.endswith("_mask.nii.gz")

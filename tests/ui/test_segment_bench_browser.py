@@ -159,6 +159,7 @@ def test_two_engines_are_compared_joined_and_one_deleted(
     tab.results(0, 1)
     tab.press(re.compile("Join$"))
     tab.record(world.state, "consensus", "done")
+    expect(tab.page.get_by_text("Results (3)").first).to_be_visible(timeout=WAIT)
     tab.results(0)
     tab.press(re.compile("Show$"))
     tab.figure_is("Dice", re.compile(r"\d"))
