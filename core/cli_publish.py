@@ -34,6 +34,7 @@ from core.cli_publish_words import (
     SeedOption,
     SourceArgument,
     StagingOption,
+    StepPatienceOption,
     WindowOption,
     how_of,
     plan_lines,
@@ -119,7 +120,8 @@ def build(
     create: CreateOption = True,
     public: PublicOption = False,
     replace: ReplaceOption = False,
-    patience: PatienceOption = 12.0,
+    despite: DespiteOption = None,
+    patience: StepPatienceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Build the shards into the staging folder; with --rolling send and free them as well, a few at a time."""
@@ -127,14 +129,12 @@ def build(
 
     how = how_of(
         rolling=rolling, window=window, bandwidth=bandwidth, licence=licence, create=create, public=public,
-        replace=replace, patience=patience,
+        replace=replace, despite=despite, patience=patience,
     )  # fmt: skip
     to = _to(source, schema, repo, staging, revision, limit)
     with stopping() as stopped:
         found = build_staging(load_settings(), to, how, teller(), stopped)
-    if not found.was_validated:
-        note("the source was not validated for this folder: `publish validate` does that, `publish run` too")
-    _say_status(found, as_json)
+    _say_stepped(found, as_json)
 
 
 @publish_app.command()
@@ -147,7 +147,8 @@ def upload(
     replace: ReplaceOption = False,
     commit_files: FilesOption = 50,
     commit_bytes: BytesOption = None,
-    patience: PatienceOption = 12.0,
+    despite: DespiteOption = None,
+    patience: StepPatienceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send what the repository does not hold yet, and the dataset's card last."""
@@ -155,11 +156,11 @@ def upload(
 
     how = how_of(
         bandwidth=bandwidth, licence=licence, create=create, public=public, replace=replace, commit_files=commit_files,
-        commit_bytes=commit_bytes, patience=patience,
+        commit_bytes=commit_bytes, despite=despite, patience=patience,
     )  # fmt: skip
     with stopping() as stopped:
         found = upload_staging(load_settings(), staging, how, teller(), stopped)
-    _say_status(found, as_json)
+    _say_stepped(found, as_json)
 
 
 @publish_app.command()
@@ -168,7 +169,7 @@ def verify(
     read_back: ReadBackOption = None,
     seed: SeedOption = 0,
     report: ReportOption = None,
-    patience: PatienceOption = 12.0,
+    patience: StepPatienceOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compare the repository with the staging folder's record, path by path; exit 0 only if everything is there."""
@@ -185,7 +186,7 @@ def status(staging: StagingOption, as_json: JsonOption = False) -> None:
     """How a staging folder stands, also while another process works in it."""
     from core.workflows.publish_status import status as look
 
-    _say_status(look(staging), as_json)
+    _say_status(look(staging, compare=True), as_json)
 
 
 @publish_app.command()
@@ -238,6 +239,12 @@ def _to(source: Path, schema: Any, repo: str, staging: Path, revision: str, limi
     return Publication(source, schema.value, repo, staging, revision, **more)
 
 
+def _say_stepped(found: Any, as_json: bool) -> None:
+    if not found.validated:
+        note("this source was not validated for this folder: `publish validate` checks it, `publish run` does it all")
+    _say_status(found.status, as_json)
+
+
 def _say_status(found: Any, as_json: bool) -> None:
     from core.workflows.publish_status import as_json as payload_of
 
@@ -247,7 +254,7 @@ def _say_status(found: Any, as_json: bool) -> None:
 
 def _say_outcome(outcome: Any, staging: Path, report: Path | None, as_json: bool) -> None:
     """What a verification found; exit 1 unless everything is there."""
-    from core.publish.verify import as_text, cleanup_command
+    from core.publish.verify import as_text, cleanup_command, in_a_sentence, next_steps
     from core.workflows.publish_papers import keep_payload
 
     found, cleanup = outcome.found, cleanup_command(staging)
@@ -261,7 +268,8 @@ def _say_outcome(outcome: Any, staging: Path, report: Path | None, as_json: bool
 
     say({**outcome.payload, "cleanup": cleanup if found.ok else None}, as_json, lines)
     if not found.ok:
-        note("error: not everything is in the repository; keep the staging folder, and publish again")
+        steps = " ".join(next_steps(found)).rstrip(".")
+        note(f"error: {in_a_sentence(found)}; keep the staging folder. {steps}")
         raise typer.Exit(1)
     if as_json:
         note(f"the staging folder is not needed any more: {cleanup}")

@@ -68,6 +68,10 @@ SeedOption = Annotated[int, typer.Option(help="which ones are chosen by chance")
 CountsOption = Annotated[bool, typer.Option("--counts/--no-counts", help="whether the folder is the whole dataset")]
 LicenceOption = Annotated[str | None, typer.Option(help="to publish under, like cc0-1.0; the source's by default")]
 PatienceOption = Annotated[float, typer.Option(min=0.0, help="hours that a Hub that is away is waited for")]
+StepPatienceOption = Annotated[
+    float | None,
+    typer.Option("--patience", min=0.0, help="hours to wait for a Hub that is away; 10 minutes if not given"),
+]
 CreateOption = Annotated[bool, typer.Option("--create/--no-create", help="make the repository if there is none")]
 PublicOption = Annotated[bool, typer.Option("--public", help="make it for everybody to see; private by default")]
 ReplaceOption = Annotated[bool, typer.Option("--replace", help="in place of shards of the same names there")]
@@ -87,9 +91,11 @@ ProgressOption = Annotated[Path | None, typer.Option(help="also tell progress in
 
 def how_of(**given: Any) -> Any:
     """The options as the workflow takes them: what was not given is its own default. Raises BadPlan."""
-    from core.workflows.publish_ask import HOUR_S, How
+    from core.workflows.publish_ask import HOUR_S, STEP_PATIENCE_S, How
 
     told = {name: value for name, value in given.items() if value is not None}
+    if "patience" in given and given["patience"] is None:
+        told["patience_s"] = STEP_PATIENCE_S
     if "patience" in told:
         told["patience_s"] = told.pop("patience") * HOUR_S
     if told.get("read_back") == -1:
@@ -193,7 +199,8 @@ def size(count: float) -> str:
 def plan_lines(told: Mapping[str, Any]) -> Iterator[str]:
     """A plan for a person."""
     needs = told["needs"]
-    yield f"{told['rows']} rows, {told['images']} images -> {told['shards']} shards, {size(told['bytes'])}"
+    rows = f"{told['rows']} row{'' if told['rows'] == 1 else 's'}"
+    yield f"{rows}, {told['images']} images -> {shards(told['shards'])}, {size(told['bytes'])}"
     yield f"{told['first']} … {told['last']}, the largest {size(told['largest'])}"
     yield f"to {told['repo']}@{told['revision']}, staging folder {told['staging']}"
     for name in ("disk", "memory"):
@@ -215,7 +222,7 @@ def plan_lines(told: Mapping[str, Any]) -> Iterator[str]:
 def status_lines(told: Mapping[str, Any]) -> Iterator[str]:
     """How a staging folder stands, for a person."""
     yield f"{told['standing']}: {told['message']}" + (f"; {told['hint']}" if told["hint"] else "")
-    yield f"{told['repo']}@{told['revision']}, schema {told['schema']}, {told['shards']} shards, {size(told['bytes'])}"
+    yield f"{told['repo']}@{told['revision']}, schema {told['schema']}, {shards(told['shards'])}, {size(told['bytes'])}"
     yield f"shards: {counts(told['states'])}"
     yield f"built {size(told['built_bytes'])}, proven {size(told['proven_bytes'])}"
     now = told["progress"]
@@ -223,6 +230,8 @@ def status_lines(told: Mapping[str, Any]) -> Iterator[str]:
         from core.workflows.publish_progress import Progress
 
         yield f"process {now['pid']}: {in_words(Progress(**now))}"
+    if told["stale"]:
+        yield f"{shards(told['stale'])} built from a source that changed since: build again before anything is sent"
     if told["damaged"]:
         yield f"{told['damaged']} lines of the folder's record are damaged and left out"
     if told["verified"] is not None:
@@ -230,6 +239,11 @@ def status_lines(told: Mapping[str, Any]) -> Iterator[str]:
         yield f"last verified {found.get('at')}: {found.get('verified')} of {found.get('shards')}"
     if told["cleanup"]:
         yield f"the staging folder is not needed any more: {told['cleanup']}"
+
+
+def shards(count: int) -> str:
+    """ "1 shard", "902 shards"."""
+    return f"{count} shard{'' if count == 1 else 's'}"
 
 
 def counts(states: Mapping[str, int]) -> str:

@@ -73,6 +73,14 @@ def card(about: About, existing: str = "") -> str:
     return f"---\n{_merged(front, metadata(about))}---\n{_placed(body, text(about))}"
 
 
+def tells(about: About, existing: str) -> bool:
+    """Whether a README.md tells what ours must: our part, whose data it is made of, under which licence."""
+    found = _FRONT.match(existing)
+    kept = dict(_blocks(found[1])) if found else {}
+    wanted = {key: lines for key, lines in metadata(about).items() if key != "pretty_name"}
+    return text(about) in existing and all(kept.get(key) == lines for key, lines in wanted.items())
+
+
 def metadata(about: About) -> dict[str, str]:
     """The keys that are ours, each with its lines."""
     split, schema = about.schema.split, about.schema

@@ -6,10 +6,11 @@ sent is told, and nothing is guessed. Changes no shard.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.errors import SourceChanged
+from core.errors import PublishCancelled, PublishError, SourceChanged
 from core.publish.plan import Plan, ShardPlan
 from core.publish.records import ShardRecord
 from core.publish.rows import FileRef
@@ -20,12 +21,86 @@ from core.publish.view import View
 _NAMED = 3  # shards that a sentence lists
 
 
-def stale(view: View) -> tuple[int, ...]:
-    """Shards of which a source file is gone, or has another size or time than when they were planned or built.
+@dataclass(frozen=True)
+class Drift:
+    """How far a source went away from what a staging folder was planned for or built from.
 
-    Only looks: the folder the staging was built from is stated, not read.
+    Attributes:
+        changed: indices of shards of which a file has another size or time.
+        gone: of the others, those of which a file is not there; none if nothing of the source is there at all.
     """
-    return tuple(shard.index for shard in view.shards if any(not _same(view.root, f) for f in shard.files))
+
+    changed: tuple[int, ...] = ()
+    gone: tuple[int, ...] = ()
+
+
+def drift(view: View) -> Drift:
+    """Look at the source's stamps; reads no file."""
+    changed: list[int] = []
+    gone: list[int] = []
+    anything = False
+    for shard in view.shards:
+        now = [_stamp(view.root, file) for file in shard.files]
+        anything = anything or any(now)
+        if any(there not in (None, (file.bytes, file.mtime_ns)) for there, file in zip(now, shard.files, strict=True)):
+            changed.append(shard.index)
+        elif None in now:
+            gone.append(shard.index)
+    return Drift(tuple(changed), tuple(gone) if anything else ())
+
+
+def stale(view: View) -> tuple[int, ...]:
+    """Built shards that are not to be sent without being built again: their source changed, or was taken away."""
+    found, shards = drift(view), view.shards
+    away = (index for index in found.gone if shards[index].state == "built")
+    return tuple(sorted({index for index in found.changed if shards[index].is_made} | set(away)))
+
+
+def check(view: View) -> None:
+    """Raise SourceChanged if built shards are not of the source as it lies there now."""
+    found = stale(view)
+    if not found:
+        return
+    names = [view.shards[index].name for index in found]
+    late = any(view.shards[index].is_remote for index in found)
+    raise SourceChanged(
+        f"the source of {len(found)} shards changed since they were built ({_named(names)})",
+        hint="build again, or run it again: "
+        + ("it compares their bytes, and names what was sent otherwise" if late else "only these are made anew"),
+    )
+
+
+def reread(staging: Staging, cancelled: Callable[[], bool]) -> tuple[int, ...]:
+    """Built shards whose source has other bytes now. Files with new times alone are summed, and their times kept.
+
+    Raises:
+        PublishCancelled.
+    """
+
+    def passed(count: int) -> None:
+        if cancelled():
+            raise PublishCancelled("stopped", hint="start again; nothing was changed")
+
+    other: list[int] = []
+    root = staging.view.root
+    for index in drift(staging.view).changed:
+        shard = staging[index]
+        files = tuple(_now(root, file) for file in shard.files)
+        if not shard.is_made:
+            continue
+        try:
+            same = _same_sums(root, shard, files, passed)
+        except SourceChanged:
+            same = False
+        except PublishCancelled:
+            raise
+        except PublishError:
+            continue  # it cannot be read: as good as gone
+        if same:
+            staging.touched(index, files)
+        else:
+            other.append(index)
+    return tuple(other)
 
 
 def settle(plan: Plan, staging: Staging, seen: Seen, only: Collection[int] | None = None) -> tuple[int, ...]:
@@ -55,9 +130,8 @@ def settle(plan: Plan, staging: Staging, seen: Seen, only: Collection[int] | Non
             staging.again(shard.index, shard)
             again.append(shard.index)
     if late:
-        named = ", ".join(late[:_NAMED]) + (", …" if len(late) > _NAMED else "")
         raise SourceChanged(
-            f"after they were sent, the source of some shards changed: {len(late)} ({named})",
+            f"after they were sent, the source of some shards changed: {len(late)} ({_named(late)})",
             hint="restore the source, or publish from a new staging folder: what stayed the same is not sent again",
         )
     return tuple(again)
@@ -65,15 +139,33 @@ def settle(plan: Plan, staging: Staging, seen: Seen, only: Collection[int] | Non
 
 def _same_bytes(root: Path, record: ShardRecord, shard: ShardPlan, seen: Seen) -> bool:
     """Whether only times differ, and the files with new times have the bytes that were built."""
-    if record.key != shard.key or len(record.sums) != len(shard.files):
+    return record.key == shard.key and _same_sums(root, record, shard.files, seen)
+
+
+def _same_sums(root: Path, record: ShardRecord, files: Sequence[FileRef], seen: Seen) -> bool:
+    if len(record.sums) != len(files):
         return False
-    pairs = zip(record.files, shard.files, record.sums, strict=True)
-    return all(old == new or sum_file(root / new.path, new, seen) == sha256 for old, new, sha256 in pairs)
+    pairs = zip(record.files, files, record.sums, strict=True)
+    return all(
+        old == new or (old.bytes == new.bytes and sum_file(root / new.path, new, seen) == sha256)
+        for old, new, sha256 in pairs
+    )
 
 
-def _same(root: Path, file: FileRef) -> bool:
+def _stamp(root: Path, file: FileRef) -> tuple[int, int] | None:
+    """Its size and time; None if it is not there."""
     try:
         found = (root / file.path).stat()
     except OSError:
-        return False
-    return (found.st_size, found.st_mtime_ns) == (file.bytes, file.mtime_ns)
+        return None
+    return found.st_size, found.st_mtime_ns
+
+
+def _now(root: Path, file: FileRef) -> FileRef:
+    """The file with its size and time now; as it was, if it is not there."""
+    there = _stamp(root, file)
+    return file if there is None else replace(file, bytes=there[0], mtime_ns=there[1])
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (", …" if len(names) > _NAMED else "")

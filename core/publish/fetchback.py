@@ -24,6 +24,7 @@ from core.publish.trial import Trial
 from core.publish.view import View
 
 Seen = Callable[[str, int], None]  # a shard's path, and how many more of its bytes came
+Judged = Callable[[int, bool], None]  # a shard's index, and whether it came as it was built
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,7 @@ class Fetched:
         wrong: paths of those that are not what was built.
         unread: of those that the repository lists and does not give.
         unsourced: of those whose source is gone, or another; compared with what was built.
+        stale: of those whose source has other bytes than were built, under the same size and time.
         images: that were compared.
     """
 
@@ -42,6 +44,7 @@ class Fetched:
     wrong: tuple[str, ...] = ()
     unread: tuple[str, ...] = ()
     unsourced: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
     images: int = 0
 
 
@@ -53,6 +56,7 @@ def fetch_back(
     seen: Seen,
     cancelled: Cancelled,
     room: Room | None,
+    judged: Judged,
 ) -> Fetched:
     """Fetch these shards, one after the other.
 
@@ -60,6 +64,7 @@ def fetch_back(
         trial: how often each is asked for again after failures that may pass.
         room: of the staging folder's disk, of which a shard takes its own bytes for a while. None: the shards' sums are
             compared and not their images, which takes none.
+        judged: told of each shard as soon as it is known, whatever ends the rest.
 
     Raises:
         HubError: the repository cannot be asked. PublishCancelled, DiskFull, PublishError.
@@ -67,7 +72,10 @@ def fetch_back(
     fetcher = _Fetcher(view, hub, seen, cancelled, room)
     for shard, file in shards:
         trial.run(lambda shard=shard, file=file: fetcher.fetch(shard, file))  # type: ignore[misc]
-    return Fetched(len(shards), tuple(fetcher.wrong), tuple(fetcher.unread), tuple(fetcher.unsourced), fetcher.images)
+        judged(shard.index, shard.name not in (*fetcher.wrong, *fetcher.unread))
+    named = (fetcher.wrong, fetcher.unread, fetcher.unsourced, fetcher.stale)
+    wrong, unread, unsourced, stale = map(tuple[str, ...], named)
+    return Fetched(len(shards), wrong, unread, unsourced, stale, fetcher.images)
 
 
 class _Fetcher:
@@ -78,6 +86,7 @@ class _Fetcher:
         self.wrong: list[str] = []
         self.unread: list[str] = []
         self.unsourced: list[str] = []
+        self.stale: list[str] = []
         self.images = 0
 
     def fetch(self, shard: ShardRecord, file: RemoteFile) -> None:
@@ -126,7 +135,7 @@ class _Fetcher:
             raise PublishCancelled("stopped", hint="start again; nothing was changed")
 
     def _has_source(self, shard: ShardRecord, found: Found) -> bool:
-        """Whether its images are those of the source, or of what was built where the source is gone."""
+        """Whether its images are those that were built; a source that is gone, or another now, is named."""
         places = sorted(found.images, key=lambda place: place[0])  # a row's columns are in the file's order already
         sums = tuple(one for place in places for one in found.images[place])
         self.images += len(sums)
@@ -139,4 +148,6 @@ class _Fetcher:
         except PublishError:
             self.unsourced.append(shard.name)
             return True
-        return tuple(source) == shard.sums
+        if tuple(source) != shard.sums:
+            self.stale.append(shard.name)
+        return True

@@ -8,18 +8,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from core.errors import HubCorrupt, HubDenied, HubError, HubNotFound, NotProven, NotSent
-from core.hub.client import Hub, RemoteFile
+from core.hub.client import Hub
 from core.hub.policy import Cancelled
 from core.hub.pushing import Pusher
-from core.hub.ranges import Line, copy_whole
 from core.publish.card import about, card
-from core.publish.proof import Remote, look_up, stopping
+from core.publish.described import PATH, read
+from core.publish.proof import look_up
 from core.publish.sending import CLOCK, USUAL, Clock, Meter, Options, Progress
 from core.publish.staging import Staging
 from core.publish.trial import Trial
-
-PATH = "README.md"
-MOST_BYTES = 5 * 2**20  # of a card that we read; the Hub takes no larger ones
 
 
 def finish(
@@ -68,24 +65,12 @@ def _step(
     """The commit at which the card is right."""
     identity = staging.view.identity
     remote = look_up(hub, identity.repo, identity.revision, cancelled)
-    existing = _read(hub, remote, cancelled)
+    existing = read(hub, remote, cancelled)
     wanted = card(about(staging.view, licence, present), existing)
     if wanted == existing:
         return remote.commit
     pusher.commit_text(identity.repo, identity.revision, PATH, wanted, "Describe it", remote.commit, cancelled)
     again = look_up(hub, identity.repo, identity.revision, cancelled)
-    if _read(hub, again, cancelled) != wanted:
+    if read(hub, again, cancelled) != wanted:
         raise HubCorrupt("the card was taken and is not there", hint="it is sent again")
     return again.commit
-
-
-def _read(hub: Hub, remote: Remote, cancelled: Cancelled) -> str:
-    file: RemoteFile | None = remote.files.get(PATH)
-    if file is None or not file.size:
-        return ""
-    if file.size > MOST_BYTES:
-        raise NotSent("the repository's card is too long to be read", hint="shorten it, then start again")
-    body = bytearray()
-    with stopping():
-        copy_whole(Line(hub, hub.policies.transfer, cancelled), file, file.size, body.extend)
-    return body.decode("utf-8", "replace")

@@ -7,6 +7,7 @@ of what the lines say (staging.py).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -37,15 +38,18 @@ class Read:
     bytes: int
 
 
-def read_journal(path: Path, start: int = 0) -> Read:
+def read_journal(path: Path, start: int = 0, most: int = MAX_BYTES) -> Read:
     """All that can be believed; also while another process appends. Raises OSError.
 
     Args:
         start: bytes that were read before; lines are numbered from there.
+        most: bytes that are read; a longer one is refused, as whoever wrote to it next would cut it off there.
     """
     with path.open("rb") as file:
         file.seek(start)
-        data = file.read(MAX_BYTES)
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), str(path))
     entries: dict[int, Entry] = {}
     at = good = lines = 0
     while (end := data.find(b"\n", at)) >= 0:

@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from core.publish.plan import Plan
+from core.publish.room import SPARE
 from core.resources import budget
 from core.resources.budget import Decision
 from core.resources.memory import MB
@@ -33,7 +34,7 @@ class Needs:
     """What is to be expected.
 
     Attributes:
-        disk_bytes: that the staging folder will grow to, beyond what already lies there.
+        disk_bytes: that the staging folder will grow to, beyond what already lies there, and what stays free then.
         memory_mb: peak of the process that builds.
         build_bytes, send_bytes: still to go.
         seconds: still to go, one after the other.
@@ -61,7 +62,8 @@ def expect(
     send = sum(shard.bytes for shard in plan.shards if shard.index not in gone)
     disk = build if window is None else min(build, max(window, plan.largest))
     seconds = build / rates.build + send / rates.send
-    return Needs(disk + RECORD_BYTES * len(plan.shards), MEMORY_MB, build, send, seconds)
+    spare = SPARE if disk else 0
+    return Needs(disk + spare + RECORD_BYTES * len(plan.shards), MEMORY_MB, build, send, seconds)
 
 
 def judge(needs: Needs, reading: Reading) -> tuple[Decision, Decision]:

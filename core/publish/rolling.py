@@ -46,7 +46,8 @@ def roll(
 
     Args:
         window: bytes of shards that lie in the staging folder at a time, one shard at least.
-        read_back: fetch every shard and compare its sum, before it is freed.
+        read_back: fetch every shard and compare its sum, before it is freed; one that once came back otherwise than
+            it was sent is fetched in any case.
 
     Raises:
         NotProven: the repository gave something else than was sent. As `build` and `upload`. After any error another
@@ -67,9 +68,10 @@ def roll(
             except ShardDamaged:
                 if not left:
                     raise
-        if read_back:
+        doubted = indices if read_back else [index for index in indices if index in staging.view.altered]
+        if doubted:
             meter = Meter(tell, cancelled, clock)
-            _check(staging, hub, indices, Trial(options, clock, meter.waits, cancelled), meter)
+            _check(staging, hub, doubted, Trial(options, clock, meter.waits, cancelled), meter)
         freed += sum(staging.free(index) for index in indices)
     return freed
 
@@ -87,7 +89,7 @@ def _check(staging: Staging, hub: Hub, indices: Sequence[int], trial: Trial, met
         got[name] += count
         meter.read(name, got[name])
 
-    found = fetch_back(view, hub, listed, trial, seen, trial.cancelled, None)
+    found = fetch_back(view, hub, listed, trial, seen, trial.cancelled, None, staging.came_back)
     wrong = sorted({*found.wrong, *found.unread, *(s.name for s in shards if s.name not in remote.files)})
     if wrong:
         raise stopped.altered(wrong)

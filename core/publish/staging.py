@@ -32,7 +32,7 @@ from core.publish.records import (
 from core.publish.room import Room, free_bytes, unwritable
 from core.publish.rows import FileRef
 from core.publish.shard import Made, part_of
-from core.publish.view import MANIFEST, ROOT, View, look, look_closely
+from core.publish.view import ALTERED, MANIFEST, ROOT, View, look, look_closely
 
 _RECORD_BYTES = 2**20  # that a line may need; for the message of a full disk
 
@@ -187,6 +187,8 @@ class Staging:
             record, path = self[index], self._view.place(index)
             if record.state not in ("proven", "freed"):
                 raise NotProven(f"{record.name} is {record.state}, not proven", hint="verify first")
+            if record.state == "proven" and index in self._view.altered:
+                raise NotProven(f"{record.name} did not come back as it was sent", hint="verify: it is read back first")
             freed = 0
             with suppress(FileNotFoundError):
                 if stat.S_ISREG(path.lstat().st_mode):
@@ -213,6 +215,14 @@ class Staging:
             self._move([index], "built", ("built", "sent", "proven", "freed"))
         else:
             self.again(index)
+
+    def came_back(self, index: int, whole: bool) -> None:
+        """A shard was read back. One that is not what was sent is neither freed nor taken for good until it is."""
+        with self._lock:
+            before = self._view.altered
+            after = before - {index} if whole else before | {index}
+            if after != before:
+                self.note(ALTERED, sorted(after))
 
     def touched(self, index: int, files: Sequence[FileRef]) -> None:
         """The source's files have new times and the bytes that are in the shard."""

@@ -8,21 +8,26 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
+from core.errors import HubDenied, HubNotFound
 from core.hub.client import Hub
 from core.hub.policy import Cancelled
-from core.publish.fetchback import fetch_back
+from core.publish import changes
+from core.publish.card import About
+from core.publish.described import PATH, described
+from core.publish.fetchback import Fetched, fetch_back
 from core.publish.proof import Judged, Looks, Remote, look_up, paths, settle
 from core.publish.room import Room, free_bytes
 from core.publish.sending import CLOCK, USUAL, Clock, Options
 from core.publish.staging import Staging
 from core.publish.trial import Trial
+from core.publish.view import View
 
-_NAMED = 20  # paths that the text lists
+_NAMED, _FEW = 20, 3  # paths that the text lists, and a sentence
 
 
 @dataclass(frozen=True)
@@ -50,14 +55,16 @@ class Verified:
     """What the repository holds.
 
     Attributes:
-        commit: that was looked at.
+        commit: that was looked at; "" if there is no repository yet.
         shards: that there should be. verified: that are there.
-        missing, different, unexpected: paths in the repository; unexpected are those that `datasets` would read.
+        missing, different, unexpected: paths in the repository; unexpected are those that `datasets` would read. The
+            card is one of them, too, if it is not there, or does not tell of these shards.
         unread: missing ones that the repository lists and does not give.
         altered: different ones that the repository lists as they were built, and gives otherwise.
         read_back: shards that were fetched and compared image by image.
         unsourced: of those, shards whose source is not there any more, or another; compared with what was built.
         images: that were compared.
+        stale: shards whose source has other bytes now than were built.
     """
 
     repo: str
@@ -73,11 +80,19 @@ class Verified:
     read_back: int = 0
     unsourced: tuple[str, ...] = ()
     images: int = 0
+    stale: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
-        """Whether everything is there and nothing else."""
-        return self.verified == self.shards and not (self.missing or self.different or self.unexpected)
+        """Whether everything is there, nothing else, and all of it what the source is."""
+        return self.verified == self.shards and not self.amiss
+
+    @property
+    def amiss(self) -> dict[str, tuple[str, ...]]:
+        """What is not as it should be: paths in the repository."""
+        told = {"missing": self.missing, "different": self.different, "unexpected": self.unexpected}
+        told["built from another source"] = self.stale
+        return {what: named for what, named in told.items() if named}
 
 
 def verify(
@@ -91,47 +106,70 @@ def verify(
     room: Room = free_bytes,
     options: Options = USUAL,
     clock: Clock = CLOCK,
+    about: About | None = None,
 ) -> Verified:
     """Look at the repository.
 
     Args:
-        read_back: shards to fetch and compare, chosen by `seed`; None for all.
+        read_back: shards to fetch and compare, chosen by `seed`; None for all. Those that once came back otherwise than
+            they were sent are fetched in any case, until they come as they were.
+        about: what the repository's card must tell; None if that is not asked.
         room: a shard that is read back needs its own size on the staging folder's disk for a while.
         options: attempts and pauses after failures that may pass.
 
     Raises:
         HubError: it could not be looked at. PublishCancelled, DiskFull, PublishError.
     """
-    identity, shards = staging.view.identity, staging.view.shards  # as they were: what is lacking is to be sent again
+    stale = changes.reread(staging, cancelled)
+    shards = staging.view.shards  # as they were: what is lacking is to be sent again
     meter, looks = _Meter(tell, len(shards)), Looks()
     trial = Trial(options, clock, meter.waits, cancelled)
 
-    def look() -> tuple[Remote, Judged]:
-        remote = look_up(hub, identity.repo, identity.revision, cancelled)
-        return remote, settle(staging, hub, remote, looks, cancelled, tell=meter.looked)
+    def look() -> tuple[Remote, Judged, str]:
+        remote = _repository(staging.view, hub, cancelled)
+        card = "" if about is None else described(hub, remote, about, cancelled)
+        return remote, settle(staging, hub, remote, looks, cancelled, tell=meter.looked), card
 
-    remote, found = trial.run(look)
+    remote, found, card = trial.run(look)
     there = [index for index in found.proven if index in looks.good]
-    gone = [index for index in found.proven if index not in looks.good]
-    chosen = there if read_back is None else sorted(Random(seed).sample(there, min(read_back, len(there))))
-    asked = [(shards[index], remote.files[shards[index].name]) for index in chosen]
-    meter.expect(len(chosen), sum(shard.bytes for shard, _ in asked))
-    fetched = fetch_back(staging.view, hub, asked, trial, meter.fetched, cancelled, room)
-    view = staging.view
-    unread = (*paths(view, gone), *fetched.unread)
+    chosen = there if read_back is None else Random(seed).sample(there, min(read_back, len(there)))
+    doubted = staging.view.altered.intersection(there)
+    asked = [(shards[index], remote.files[shards[index].name]) for index in sorted(doubted.union(chosen))]
+    meter.expect(len(asked), sum(shard.bytes for shard, _ in asked))
+    fetched = fetch_back(staging.view, hub, asked, trial, meter.fetched, cancelled, room, staging.came_back)
+    return _report(staging.view, remote.commit, found, there, fetched, stale, card)
+
+
+def _report(
+    view: View, commit: str, found: Judged, there: Sequence[int], fetched: Fetched, stale: Sequence[int], card: str
+) -> Verified:
+    """All that was found, by paths."""
+    unread = (*paths(view, set(found.proven).difference(there)), *fetched.unread)
     return Verified(
-        *(identity.repo, identity.revision, remote.commit),
-        shards=len(shards),
+        *(view.identity.repo, view.identity.revision, commit),
+        shards=len(view.shards),
         verified=len(there) - len(fetched.wrong) - len(fetched.unread),
-        missing=tuple(sorted((*paths(view, found.missing), *unread))),
-        different=tuple(sorted((*paths(view, found.different), *fetched.wrong))),
+        missing=tuple(sorted((*paths(view, found.missing), *unread, *[PATH] * (card == "missing")))),
+        different=tuple(sorted((*paths(view, found.different), *fetched.wrong, *[PATH] * (card == "different")))),
         unexpected=found.unexpected,
         unread=tuple(sorted(unread)),
         altered=fetched.wrong,
         read_back=fetched.shards,
         unsourced=fetched.unsourced,
         images=fetched.images,
+        stale=tuple(sorted({*paths(view, stale), *fetched.stale})),
     )
+
+
+def _repository(view: View, hub: Hub, cancelled: Cancelled) -> Remote:
+    """What is there; nothing, while there is no repository and nothing was sent. Raises HubError, PublishCancelled."""
+    identity = view.identity
+    try:
+        return look_up(hub, identity.repo, identity.revision, cancelled)
+    except (HubNotFound, HubDenied):
+        if any(shard.is_remote for shard in view.shards):
+            raise
+        return Remote(identity.repo, "", {})
 
 
 class _Meter:
@@ -179,6 +217,7 @@ def as_json(found: Verified) -> dict[str, object]:
         "read_back": found.read_back,
         "unsourced": list(found.unsourced),
         "images": found.images,
+        "stale": list(found.stale),
         "ok": found.ok,
     }
 
@@ -186,7 +225,7 @@ def as_json(found: Verified) -> dict[str, object]:
 def as_text(found: Verified, folder: Path) -> str:
     """All of it, for a person; with the command that removes the staging folder if nothing is missing."""
     lines = [
-        f"{found.repo}@{found.revision}, commit {found.commit}",
+        f"{found.repo}@{found.revision}, " + (f"commit {found.commit}" if found.commit else "which is not there yet"),
         f"{found.verified} of {found.shards} shards are there with the right size and sha256",
     ]
     if found.read_back:
@@ -197,6 +236,7 @@ def as_text(found: Verified, folder: Path) -> str:
         ("different", found.different),
         ("of them listed as they were built, and given otherwise", found.altered),
         ("unexpected", found.unexpected),
+        ("built from a source that changed since", found.stale),
         ("compared without their source, which is gone or another", found.unsourced),
     ):
         if listed:
@@ -205,16 +245,32 @@ def as_text(found: Verified, folder: Path) -> str:
     if found.ok:
         lines += ["Everything is there.", f"The staging folder is not needed any more: {cleanup_command(folder)}"]
     else:
-        lines += ["Not everything is there; keep the staging folder.", *next_steps(found)]
+        lines += ["It is not as it should be; keep the staging folder.", *next_steps(found)]
     return "\n".join(lines) + "\n"
+
+
+def in_a_sentence(found: Verified) -> str:
+    """All of it in one."""
+    said = f"{found.verified} of {found.shards} shards are in {found.repo}, with the right size and sha256"
+    amiss = ", ".join(f"{len(named)} {what} ({_few(named)})" for what, named in found.amiss.items())
+    return said if found.ok else f"{said}, but {amiss}" if amiss else f"{said}, and not more"
+
+
+def _few(named: tuple[str, ...]) -> str:
+    return ", ".join(named[:_FEW]) + (", …" if len(named) > _FEW else "")
 
 
 def next_steps(found: Verified) -> tuple[str, ...]:
     """What to do, a sentence each; nothing if all is there."""
     listed = {*found.unread, *found.altered}
+    others = {*found.missing, *found.different} - listed
     steps = []
-    if {*found.missing, *found.different} - listed:
+    if not found.commit and others:
+        return ("The repository is not there yet, or not for this token: upload first.",)
+    if others - {PATH}:
         steps.append("Upload again: only what is missing or different is sent.")
+    elif others:
+        steps.append("Upload again: it writes the card.")
     if listed:
         steps.append(
             "The Hub lists files that it does not keep as they were sent, and would not take them again: delete their "
@@ -222,6 +278,11 @@ def next_steps(found: Verified) -> tuple[str, ...]:
         )
     if found.unexpected:
         steps.append("The unexpected files would be read as part of the dataset: delete them in the repository.")
+    if found.stale:
+        steps.append(
+            "The source of some shards has other bytes now than were published: put it back as it was, or publish it "
+            "from a new staging folder; what stayed the same is not sent again."
+        )
     return tuple(steps)
 
 

@@ -25,6 +25,7 @@ from core.publish.records import (
 
 MANIFEST = "manifest.jsonl"
 ROOT = "root"  # a note: the source's folder, if it is another one than at first
+ALTERED = "altered"  # a note: indices of shards that came back otherwise than they were sent
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,12 @@ class View:
     def source(self) -> str:
         """Fingerprint of the source's paths, sizes and times."""
         return source_fingerprint(self.shards)
+
+    @property
+    def altered(self) -> frozenset[int]:
+        """Shards that the repository was seen to give otherwise than they were sent, and not yet as they were."""
+        kept = self.notes.get(ALTERED)
+        return frozenset(one for one in kept if isinstance(one, int)) if isinstance(kept, list) else frozenset()
 
     def counts(self) -> Mapping[State, int]:
         """Shards in each state."""

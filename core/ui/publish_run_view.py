@@ -190,9 +190,10 @@ def _incomplete(status: Status) -> None:
         return
     for step in next_steps(found):
         st.caption(messages.unmarked(for_the_page(step)))
-    for what, listed in (("missing", found.missing), ("different", found.different), ("unexpected", found.unexpected)):
+    named = {"missing": found.missing, "different": found.different, "unexpected": found.unexpected}
+    for what, listed in {**named, "changed in the source": found.stale}.items():
         if listed:
-            with st.expander(f"{len(listed)} {what} at the last verification", key=f"publish-{what}"):
+            with st.expander(f"{len(listed)} {what} at the last verification", key=f"publish-{what.split()[0]}"):
                 more = [f"… and {len(listed) - _NAMED} more"] if len(listed) > _NAMED else []
                 st.code("\n".join([*map(printable, listed[:_NAMED]), *more]), language=None)
 

@@ -25,6 +25,8 @@ _COMMAND_LINE = (
     ("--rolling", "“Free each shard once it is proven” under Change"),
     ("--replace", "“Replace what is there” under Change, More"),
     ("--create", "“Change”"),
+    ("build again, or run it again", "press Go on"),
+    ("upload first", "press Go on"),
     ("run it again", "press Go on"),
     ("start again", "press Go on"),
     ("Upload again", "Press Go on"),

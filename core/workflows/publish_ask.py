@@ -7,7 +7,7 @@ import json
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from core.errors import BadPlan
+from core.errors import BadPlan, BadSource
 from core.hub.client import check_repo, check_revision, is_commit
 from core.publish.plan import LIMIT
 from core.publish.tree import Tree
@@ -15,6 +15,7 @@ from core.publish.validate import Options as Validation
 
 HOUR_S = 3600.0
 PATIENCE_S = 12 * HOUR_S
+STEP_PATIENCE_S = 600.0  # of a single step, which somebody or a script waits for
 _LONGEST_S = 10_000 * HOUR_S
 DESPITE = frozenset({"rows-count", "column-count", "image-missing", "grid-differs"})
 """Errors of a validation that a person may override: what is published then is what the source holds, and of nobody
@@ -43,7 +44,10 @@ class Publication:
     limit: int = LIMIT
 
     def __post_init__(self) -> None:
-        check_repo(self.repo)
+        try:
+            check_repo(self.repo)
+        except BadSource as error:
+            raise BadSource(str(error), hint="write it like owner/name") from None
         if is_commit(check_revision(self.revision)):
             raise BadPlan("a commit never changes, so that nothing can be added to it", hint="give a branch")
 
@@ -108,7 +112,16 @@ def fingerprint(tree: Tree, how: How) -> str:
 
     What was read to the end is part of it: a sample is no validation of the whole.
     """
+    asked = [how.licence, how.counts, how.sample, how.seed if how.sample else 0]
+    return _sum([asked, tree_sum(tree)])
+
+
+def tree_sum(tree: Tree) -> str:
+    """A sum of the source alone: every file's path, size and time, and the rows."""
     files = [[f.path, f.bytes, f.mtime_ns] for f in (*tree.images, *tree.tables, *tree.loose)]
     values = [[row.row_id, sorted(row.values.items())] for row in tree.rows]
-    asked = [tree.schema.name, tree.licence, how.licence, how.counts, how.sample, how.seed if how.sample else 0]
-    return hashlib.sha256(json.dumps([asked, files, values], default=str).encode()).hexdigest()
+    return _sum([tree.schema.name, tree.licence, files, values])
+
+
+def _sum(told: object) -> str:
+    return hashlib.sha256(json.dumps(told, default=str).encode()).hexdigest()

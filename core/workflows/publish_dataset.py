@@ -8,16 +8,22 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 from core.hub.policy import Cancelled
+from core.publish import changes
+from core.publish.report import verdict
 from core.publish.schema import schema_named
 from core.publish.tree import scan
+from core.publish.verify import in_a_sentence, next_steps
 from core.settings import Settings
 from core.workflows.publish_ask import How, Publication
 from core.workflows.publish_beats import Tell, quiet, told
-from core.workflows.publish_guard import check_alone, check_hub, clients
+from core.workflows.publish_card import note_licence
+from core.workflows.publish_guard import check_alone, check_hub, clients, may_publish
 from core.workflows.publish_status import Status, status
+from core.workflows.publish_validity import refuse_known_errors
 from core.workflows.publish_work import (
     Outcome,
     Validated,
@@ -28,12 +34,23 @@ from core.workflows.publish_work import (
     look_all,
     resumed,
     roll_all,
-    said_of,
     send_all,
     send_card,
 )
 
 _LEFT = "upload"
+
+
+@dataclass(frozen=True)
+class Stepped:
+    """How the staging folder stands after a step.
+
+    Attributes:
+        validated: whether a validation of this very source lies there.
+    """
+
+    status: Status
+    validated: bool
 
 
 def never() -> bool:
@@ -61,7 +78,7 @@ def validate_source(
         beats.step("plan", "reading the source folder")
         tree = scan(source.expanduser(), schema_named(schema))
         found = check(tree, how, beats, cancelled)
-        beats.end("done", "validated")
+        beats.end("done", f"validated: {verdict(found.report)}")
     return found
 
 
@@ -72,36 +89,40 @@ def build_staging(
     tell: Tell = quiet,
     cancelled: Cancelled = never,
     progress: Path | None = None,
-) -> Status:
+) -> Stepped:
     """Build what is missing; with `how.rolling` also send it, have it proven, and free it.
 
     Raises:
-        As `begun`, `build`, `upload`. After any error another call goes on.
+        NotValid: the last validation of this source found errors. As `begun`, `build`, `upload`. After any error
+            another call goes on.
     """
     with told(progress, tell) as beats:
         if not how.rolling:
             with begun(settings, to, how, beats, cancelled) as work:
+                known = refuse_known_errors(work.ours.staging.view, how.despite)
                 build_all(work)
                 beats.end("done", "built", _LEFT)
         else:
             with (
                 clients(settings, how.bandwidth) as both,
-                begun(
-                    settings, to, how, beats, cancelled, lambda: check_hub(both, to, how, cancelled, beats.note)
-                ) as work,
+                begun(settings, to, how, beats, cancelled, lambda: may_publish(both, to, how, cancelled)) as work,
             ):
+                known = refuse_known_errors(work.ours.staging.view, how.despite)
+                check_hub(both, to, how, cancelled, beats.note)
                 check_alone(both.hub, work.ours.staging.view, cancelled)
                 roll_all(settings, work, both)
                 beats.end("done", "built, sent and proven", _LEFT)
-    return status(to.staging)
+    return Stepped(status(to.staging), known)
 
 
 def upload_staging(
     settings: Settings, folder: Path, how: How, tell: Tell = quiet, cancelled: Cancelled = never
-) -> Status:
+) -> Stepped:
     """Send what the repository does not hold, and then the card.
 
     Raises:
+        NotValid: the last validation of the source found errors, or `how.licence` is freer than the source's.
+        SourceChanged: what was built is not what the source is now, as far as that is there.
         As `check_hub`, `resume`, `upload`, `finish`. After any error another call goes on.
     """
     to = publication_of(folder)
@@ -111,12 +132,16 @@ def upload_staging(
         resumed(settings, folder, how, beats, cancelled) as ours,
     ):
         beats.step("upload", "asking the Hub whether we may write")
+        known = refuse_known_errors(ours.staging.view, how.despite)
+        changes.check(ours.staging.view)
+        if how.licence:
+            note_licence(ours.staging, how.licence)
         check_hub(both, to, how, cancelled, beats.note)
         check_alone(both.hub, ours.staging.view, cancelled)
         send_all(ours, both)
         send_card(ours, both)
         beats.end("done", "sent, and proven by the repository's list", "verify")
-    return status(folder)
+    return Stepped(status(folder), known)
 
 
 def verify_staging(
@@ -140,9 +165,9 @@ def verify_staging(
         found = look_all(ours, both)
         kept = keep_found(ours, found, clock())
         if found.ok:
-            beats.end("done", said_of(found))
+            beats.end("done", in_a_sentence(found))
         else:
-            beats.end("failed", said_of(found), "publish again: only what is not there is sent")
+            beats.end("failed", in_a_sentence(found), " ".join(next_steps(found)).rstrip("."))
     return kept
 
 

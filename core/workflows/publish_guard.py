@@ -82,7 +82,12 @@ def writer_problem(settings: Settings, repo: str, cancelled: Cancelled = lambda:
 
 
 def check_apart(source: Path, staging: Path) -> None:
-    """Raise BadPlan if one of the two folders lies in the other: what removes the staging folder removes the source."""
+    """Raise BadPlan if one of the two folders lies in the other: what removes the staging folder removes the source.
+
+    Also if the staging folder can be none, because a file is in its place.
+    """
+    if any(path.exists() and not path.is_dir() for path in (staging.expanduser(), *staging.expanduser().parents)):
+        raise BadPlan("the staging folder cannot be made: there is a file of that name", hint="choose another name")
     ours, theirs = staging.expanduser().resolve(), source.expanduser().resolve()
     if theirs == ours or theirs in ours.parents:
         raise BadPlan("the staging folder lies inside the source", hint="choose a folder beside it")
@@ -90,11 +95,8 @@ def check_apart(source: Path, staging: Path) -> None:
         raise BadPlan("the source lies inside the staging folder", hint="choose another staging folder")
 
 
-def check_hub(both: Clients, to: Publication, how: How, cancelled: Cancelled, say: Callable[[str], None]) -> None:
-    """Make sure that we may write there; make the repository if there is none, unless that was forbidden.
-
-    Args:
-        say: told before it is made.
+def may_publish(both: Clients, to: Publication, how: How, cancelled: Cancelled) -> bool:
+    """Make sure that we may write there, and that there is a repository or may be one; whether there is. Makes none.
 
     Raises:
         HubDenied: the token may not. HubNotFound: no such repository or branch. HubError, PublishCancelled.
@@ -102,7 +104,7 @@ def check_hub(both: Clients, to: Publication, how: How, cancelled: Cancelled, sa
     with stopping():
         both.pusher.check_may_write(to.repo, cancelled)
         if _has(both.hub, to.repo, to.revision, cancelled):
-            return
+            return True
         if to.revision != "main" and _has(both.hub, to.repo, "main", cancelled):
             raise HubNotFound(f"{to.repo} has no branch {to.revision}", hint="make it first, or leave --revision out")
         if not how.create:
@@ -110,6 +112,21 @@ def check_hub(both: Clients, to: Publication, how: How, cancelled: Cancelled, sa
                 f"there is no dataset {to.repo}, or this token does not see it",
                 hint="leave --no-create out, and it is made, private; or make it at huggingface.co/new-dataset",
             )
+    return False
+
+
+def check_hub(both: Clients, to: Publication, how: How, cancelled: Cancelled, say: Callable[[str], None]) -> None:
+    """The same, and make the repository if there is none. Nothing that is not to be published comes as far as this.
+
+    Args:
+        say: told before it is made.
+
+    Raises:
+        As `may_publish`.
+    """
+    if may_publish(both, to, how, cancelled):
+        return
+    with stopping():
         say(f"making the dataset {to.repo}, {'for everybody to see' if how.public else 'private'}")
         both.pusher.create(to.repo, not how.public, cancelled)
         if not _has(both.hub, to.repo, to.revision, cancelled):
@@ -127,12 +144,14 @@ def _has(hub: Hub, repo: str, revision: str, cancelled: Cancelled) -> bool:
 
 def check_alone(hub: Hub, view: View, cancelled: Cancelled) -> None:
     """Raise BadPlan if the repository holds data files of something else: readers would take them for ours."""
+    if not _has(hub, view.identity.repo, view.identity.revision, cancelled):
+        return
     remote = look_up(hub, view.identity.repo, view.identity.revision, cancelled)
     others = judge(view, remote).unexpected
     if others:
         named = ", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
         raise BadPlan(
-            f"{view.identity.repo} holds {len(others)} data files that are none of these ({named})",
+            f"{view.identity.repo} holds {len(others)} data file{'s' * (len(others) > 1)} of something else ({named})",
             hint="remove them there, or publish to another repository or branch",
         )
 

@@ -62,6 +62,7 @@ def proves(payload: Mapping[str, Any] | None, view: View) -> bool:
     return (
         payload is not None
         and payload.get("ok") is True
+        and not view.altered
         and all(shard.state in ("proven", "freed") for shard in view.shards)
         and payload.get(_MANIFEST) == manifest_sum(view)
     )

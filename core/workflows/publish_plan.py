@@ -13,6 +13,7 @@ from typing import Any
 from core.publish.needs import RECORD_BYTES, SEND_RATE, Needs, Rates, expect, judge
 from core.publish.plan import Plan, make_plan
 from core.publish.records import State, identify
+from core.publish.room import SPARE
 from core.publish.schema import schema_named
 from core.publish.staging import foreign, is_renewable
 from core.publish.tree import Tree, scan
@@ -142,7 +143,7 @@ def sums(settings: Settings, plan: Plan, staging: Path, how: How, view: View | N
     reading = read_container(settings, staging)
     disk = reading.disk
     free_mb = decide_disk(0.0, disk.free_bytes / MB, disk.limit_mb, disk.scale_bytes / MB).free_mb
-    free = int(free_mb * MB) - RECORD_BYTES * len(plan.shards)
+    free = int(free_mb * MB) - RECORD_BYTES * len(plan.shards) - SPARE
     window = how.window or window_for(plan.bytes, plan.largest, free)
     rates = Rates(send=min(how.bandwidth, SEND_RATE)) if how.bandwidth else Rates()
     least = expect(plan, built, sent, how.window or plan.largest, rates)

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from core.publish.changes import stale
 from core.publish.follow import Follower
 from core.publish.records import State
 from core.publish.verify import cleanup_command
 from core.publish.view import View, look
-from core.workflows.publish_papers import VALIDATION, VERIFIED, proves, read_paper
+from core.workflows.publish_papers import VERIFIED, proves, read_paper
 from core.workflows.publish_progress import FILE, Phase, Progress, is_at_work, read_progress
 
 Standing = Literal["idle", "working", "waiting", "stopped", "failed", "died", "done"]
@@ -43,6 +44,7 @@ class Status:
         verified: the last verification's report (keys as of `publish verify --json`); None if there was none.
         cleanup: the command that removes the folder; "" unless all is verified and nobody works in it.
         damaged: lines of the record that could not be read.
+        stale: built shards of which the source has another size or time now, or was taken away; None if not asked.
     """
 
     folder: Path
@@ -64,11 +66,7 @@ class Status:
     verified: Mapping[str, Any] | None
     cleanup: str
     damaged: int
-
-    @property
-    def was_validated(self) -> bool:
-        """Whether a validation's report lies in the folder."""
-        return (self.folder / VALIDATION).exists()
+    stale: int | None = None
 
     @property
     def at_work(self) -> bool:
@@ -81,11 +79,12 @@ class Status:
         return None if self.progress is None else self.progress.phase
 
 
-def status(folder: Path, follower: Follower | None = None) -> Status:
+def status(folder: Path, follower: Follower | None = None, *, compare: bool = False) -> Status:
     """How the folder stands now.
 
     Args:
         follower: of this folder, for whoever asks again and again: only what is new in the record is read.
+        compare: look at the stamps of the source's files, too, which may lie on a slow disk.
 
     Raises:
         StagingForeign: it is no staging folder. StagingDamaged: its record cannot be read.
@@ -119,6 +118,7 @@ def status(folder: Path, follower: Follower | None = None) -> Status:
         verified=verified,
         cleanup=cleanup_command(folder) if standing == "done" else "",
         damaged=view.damaged,
+        stale=len(stale(view)) if compare else None,
     )
 
 

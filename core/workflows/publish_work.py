@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from math import ceil
 from pathlib import Path
 from typing import Any
 
 from core.hub.policy import Cancelled
 from core.publish import build as building
+from core.publish import changes
 from core.publish.finish import finish
 from core.publish.plan import Plan
 from core.publish.report import Report
@@ -28,13 +30,16 @@ from core.publish.upload import Uploaded, upload
 from core.publish.validate import validate
 from core.publish.verify import Verified, verify
 from core.settings import Settings
-from core.workflows.publish_ask import How, Publication, fingerprint
+from core.workflows.publish_ask import How, Publication, fingerprint, tree_sum
 from core.workflows.publish_beats import Beats
-from core.workflows.publish_card import note_card, read_card
-from core.workflows.publish_guard import Clients, check_replaces, require, room_of
+from core.workflows.publish_card import about_card, check_freer, note_card
+from core.workflows.publish_guard import Clients, check_hub, check_replaces, require, room_of
 from core.workflows.publish_papers import VERIFIED, keep_payload, verified_payload
 from core.workflows.publish_plan import plan_of, sums, view_of
 from core.workflows.publish_progress import FILE
+
+TREE = "tree"  # a note: sum of the source (publish_ask.tree_sum) as it was when the folder was begun or gone on with
+_LEAST = 4  # attempts without any patience: within about a minute
 
 
 @dataclass(frozen=True)
@@ -64,14 +69,15 @@ class Work:
 
 @dataclass(frozen=True)
 class Validated:
-    """A validation, and the fingerprint of what it was made of (publish_ask.fingerprint)."""
+    """A validation, and of what: the source and what was asked (publish_ask.fingerprint); the source (tree_sum)."""
 
     report: Report
     source: str
+    tree: str
 
     def payload(self) -> dict[str, Any]:
         """The report for a program."""
-        return {**report_as_json(self.report), "source": self.source}
+        return {**report_as_json(self.report), "source": self.source, "tree": self.tree}
 
 
 @dataclass(frozen=True)
@@ -90,7 +96,8 @@ def nothing() -> None:
 def check(tree: Tree, how: How, beats: Beats, cancelled: Cancelled) -> Validated:
     """Validate a tree that was read. Raises as `validate_source`."""
     beats.step("validate", "checking every file of the source")
-    return Validated(validate(tree, how.validation, beats.validating, cancelled), fingerprint(tree, how))
+    report = validate(tree, how.validation, beats.validating, cancelled)
+    return Validated(report, fingerprint(tree, how), tree_sum(tree))
 
 
 @contextmanager
@@ -100,7 +107,7 @@ def begun(
     how: How,
     beats: Beats,
     cancelled: Cancelled,
-    before: Callable[[], None] = nothing,
+    before: Callable[[], object] = nothing,
     waits: Clock = CLOCK,
 ) -> Iterator[Work]:
     """The staging folder of a publication, begun or gone on with, ours inside the block.
@@ -111,9 +118,11 @@ def begun(
     Raises:
         BadTree, BadPlan, StagingForeign, StagingBusy, StagingDamaged.
         OverBudget: the container has not the RAM or the disk. DiskFull.
+        NotValid: it would be published under a freer licence than the source's.
     """
     beats.step("plan", "reading the source folder")
     tree, plan = plan_of(to)
+    check_freer(how.licence, tree.schema.licence, tree.licence)
     found = sums(settings, plan, to.staging, how, view_of(plan, to))
     require(found.needs, (found.memory, found.disk), None if how.rolling else found.rolling)
     before()
@@ -123,6 +132,8 @@ def begun(
         beats.into(staging.view.folder / FILE),
     ):
         note_card(staging, tree, how)
+        if staging.view.notes.get(TREE) != (now := tree_sum(tree)):
+            staging.note(TREE, now)
         yield Work(Ours(staging, how, beats, room, cancelled, waits), tree, plan)
 
 
@@ -160,6 +171,12 @@ def roll_all(settings: Settings, work: Work, both: Clients) -> int:
     )
 
 
+def make_repository(ours: Ours, both: Clients, to: Publication) -> None:
+    """Make it, unless it is there; a Hub that is away is waited for. Raises as `check_hub`."""
+    trial = Trial(options_of(ours.how), ours.waits, ours.beats.waiting, ours.cancelled)
+    trial.run(lambda: check_hub(both, to, ours.how, ours.cancelled, ours.beats.note))
+
+
 def make_sure_of_names(ours: Ours, both: Clients) -> None:
     """Nothing of somebody else is replaced; a Hub that is away is waited for. Raises as `check_replaces`."""
     trial = Trial(options_of(ours.how), ours.waits, ours.beats.waiting, ours.cancelled)
@@ -169,6 +186,7 @@ def make_sure_of_names(ours: Ours, both: Clients) -> None:
 def send_all(ours: Ours, both: Clients) -> Uploaded:
     """Send the shards that are built and not proven."""
     ours.beats.step("upload", "comparing with what the repository holds")
+    changes.check(ours.staging.view)
     make_sure_of_names(ours, both)
     told = (options_of(ours.how), ours.beats.sending, ours.cancelled)
     return upload(ours.staging, both.hub, both.pusher, *told, clock=ours.waits)
@@ -177,11 +195,11 @@ def send_all(ours: Ours, both: Clients) -> Uploaded:
 def send_card(ours: Ours, both: Clients) -> None:
     """Bring the card up to date."""
     ours.beats.step("card", "bringing the card up to date")
-    licence, present = read_card(ours.staging.view.notes)
+    told = about_card(ours.staging.view)
     finish(
         *(ours.staging, both.hub, both.pusher, options_of(ours.how), ours.beats.sending, ours.cancelled),
-        licence=ours.how.licence or licence,
-        present=present,
+        licence=told.licence,
+        present=told.present,
         clock=ours.waits,
     )
 
@@ -196,14 +214,15 @@ def look_all(ours: Ours, both: Clients) -> Verified:
         room=ours.room,
         options=options_of(ours.how),
         clock=ours.waits,
+        about=about_card(ours.staging.view),
     )
 
 
 def keep_found(ours: Ours, found: Verified, now: float) -> Outcome:
-    """Keep what a verification found. Beside the folder, too, when that may be removed."""
+    """Keep what a verification found. Beside the folder, too, when that may be removed, or an older one lies there."""
     view = ours.staging.view
-    payload = verified_payload(found, view, now)
-    kept = (view.folder / VERIFIED, *([beside(view.folder)] if found.ok else []))
+    payload, copy = verified_payload(found, view, now), beside(view.folder)
+    kept = (view.folder / VERIFIED, *([copy] if found.ok or copy.exists() else []))
     for path in kept:
         keep_payload(path, payload, ours.room)
     return Outcome(found, payload, kept)
@@ -214,21 +233,17 @@ def beside(folder: Path) -> Path:
     return folder.with_name(f"{folder.name}.verified.json")
 
 
-def said_of(found: Verified) -> str:
-    """A verification in a sentence."""
-    whole = f"{found.verified} of {found.shards} shards are in {found.repo}, with the right size and sha256"
-    return whole if found.ok else f"not everything is there: {whole}"
-
-
 def options_of(how: How) -> Options:
     """How it is sent, and for how long a Hub that is away is waited for."""
     options = Options(files=how.commit_files, bytes=how.commit_bytes, create=False, private=not how.public)
+    longest = max(4 * options.pause_s, min(options.longest_s, how.patience_s / 10))
+    options = replace(options, longest_s=longest)
     return replace(options, attempts=attempts_for(how.patience_s, options))
 
 
 def attempts_for(patience_s: float, options: Options) -> int:
     """Failures in a row until the pauses between them make up so many seconds."""
-    attempts, waited = options.attempts, 0.0
-    for at in range(options.attempts - 1):
-        waited += min(options.longest_s, options.pause_s * 2.0**at)
-    return attempts + max(0, -int(-(patience_s - waited) // options.longest_s))
+    pauses, waited, pause = 0, 0.0, options.pause_s
+    while pause < options.longest_s and waited < patience_s:
+        pauses, waited, pause = pauses + 1, waited + pause, 2 * pause
+    return max(_LEAST, 1 + pauses + max(0, ceil((patience_s - waited) / options.longest_s)))

@@ -150,15 +150,24 @@ def rolled(at: Place, **how: Any) -> int:
         return roll(at.plan, staging, both.hub, both.pusher, 300_000, few(attempts=4), **how)
 
 
-def test_an_object_that_is_damaged_there_is_freed_only_without_reading_it_back(tmp_path: Path) -> None:
+def test_an_object_that_is_seen_to_be_damaged_there_is_never_freed(tmp_path: Path) -> None:
     with place(tmp_path, 3, size=200_000, build=False) as at:
         at.server.faults.add(Fault("damage", "^/lfs/", times=1))
         for _ in range(2):
             with pytest.raises(NotProven, match="1 shards were fetched back"):
                 rolled(at, read_back=True)
         assert len(shards_in(at)) == 1 and at.view.counts()["freed"] == 0
+        with pytest.raises(NotProven, match="1 shards were fetched back"):
+            rolled(at)
+        with begin(at.folder, at.plan, REPO, REVISION) as staging, pytest.raises(NotProven, match="did not come back"):
+            staging.free(0)
+        name = at.view.shards[0].name
+        assert (at.folder / name).exists() and at.verify().altered == (name,), "seen once, and never forgotten"
+        del at.server.datasets[REPO].files[name]
+        at.server.datasets[REPO].tree = []
+        at.server.writes.objects.clear()
         rolled(at)
-        assert not shards_in(at) and at.verify(read_back=None).altered == (at.view.shards[0].name,)
+        assert not shards_in(at) and at.verify().ok and not at.view.altered
 
 
 def test_rolling_reads_back_asks_once_who_we_are_and_goes_on(tmp_path: Path) -> None:

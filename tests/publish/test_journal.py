@@ -94,3 +94,13 @@ def test_what_cannot_be_written_whole_is_not_there_and_the_next_line_is(tmp_path
     journal.close()
     assert read_journal(tmp_path / "j").entries[4] == {"e": 1}
     assert (tmp_path / "j").stat().st_size == read_journal(tmp_path / "j").bytes
+
+
+def test_a_journal_that_is_longer_than_is_read_is_refused_and_not_cut_off(tmp_path: Path) -> None:
+    path = tmp_path / "journal"
+    create_journal(path, [{"n": n} for n in range(9)])
+    size = path.stat().st_size
+    assert len(read_journal(path, most=size).entries) == 9
+    with pytest.raises(OSError, match="large"):
+        read_journal(path, most=size - 1)
+    assert path.stat().st_size == size

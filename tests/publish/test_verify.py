@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 import shlex
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from core.errors import DiskFull, NotProven, PublishError
-from core.publish.card import BEGIN, END, about, card
-from core.publish.finish import PATH, finish
+from core.publish.card import BEGIN, END, about, card, tells
+from core.publish.described import PATH
+from core.publish.finish import finish
 from core.publish.rolling import roll, windows
 from core.publish.staging import begin
 from core.publish.verify import as_json, as_text, cleanup_command, verify
@@ -135,6 +137,9 @@ def test_a_card_of_cards_is_the_same(tmp_path: Path) -> None:
         told = about(at.view, "cc0-1.0")
         for before in ("", "words", "---\na: 1\n---\nwords\n", "--- not metadata\n", f"x {BEGIN} old {END} y\n"):
             once = card(told, before)
+            assert (
+                tells(told, once) and not tells(replace(told, rows=9), once) and tells(told, before) is (before == once)
+            )
             assert card(told, once) == once and once.startswith("---\n") and once.count(BEGIN) == 1
             assert all(word in once for word in ("words",) if word in before)
 

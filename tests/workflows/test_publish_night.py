@@ -12,9 +12,10 @@ from core.errors import HubDenied, NotProven, NotSent, PublishCancelled
 from core.publish.sending import USUAL, Clock
 from core.settings import Settings
 from core.workflows.publish_ask import HOUR_S, How, Publication
-from core.workflows.publish_night import errors_in, publish
+from core.workflows.publish_night import publish
 from core.workflows.publish_progress import Progress
 from core.workflows.publish_status import status
+from core.workflows.publish_validity import errors_in
 from core.workflows.publish_work import Outcome, attempts_for
 from tests.hubserver import Fault
 from tests.publish.commands import Owner, owner
@@ -117,6 +118,17 @@ def test_a_hub_that_goes_away_at_any_question_is_waited_for(tmp_path: Path) -> N
         assert {now.step for now in fast.seen if now.phase == "waiting"} >= {"upload", "verify"}
 
 
+@pytest.mark.parametrize("there", [False, True])
+def test_a_hub_that_went_away_while_the_source_was_validated_is_waited_for(tmp_path: Path, there: bool) -> None:
+    with owner(tmp_path, "bids", repo=there) as at:
+
+        def away() -> None:
+            assert (REPO in at.server.datasets) is there, "nothing is made before the source is known to be good"
+            at.server.faults.add(Fault("status", "/api/whoami-v2", 2, status=503))
+
+        assert night(at, Fast(), once("validate", away)).found.ok
+
+
 def test_the_hub_says_when_to_come_back_and_is_obeyed(tmp_path: Path) -> None:
     with owner(tmp_path, "bids") as at:
         at.server.faults.add(Fault("status", "/preupload/", 1, status=429, headers=(("Retry-After", "600"),)))
@@ -187,5 +199,5 @@ def test_a_report_that_cannot_be_read_allows_nothing() -> None:
 
 
 def test_patience_becomes_attempts() -> None:
-    assert attempts_for(0.0, USUAL) == USUAL.attempts
+    assert attempts_for(0.0, USUAL) == 4
     assert 140 <= attempts_for(12 * HOUR_S, USUAL) <= 160
