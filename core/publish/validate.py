@@ -35,14 +35,14 @@ class Options:
         seed: which images the sample takes.
         counts: whether the tree is the whole dataset, so that its numbers must be right.
         licence: to publish under; None is the source's.
-        workers: images read at a time.
+        workers: images read at a time, 70 MB each where they are large heads.
     """
 
     sample: int | None = None
     seed: int = 0
     counts: bool = True
     licence: str | None = None
-    workers: int = 4
+    workers: int = 2
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,6 @@ mounted at STAGING, which becomes larger when it is full; needs a mount namespac
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import time
@@ -19,6 +18,7 @@ from core.publish.plan import Plan, make_plan
 from core.publish.rows import Row
 from core.publish.staging import Staging, begin
 from core.publish.tree import Tree
+from core.resources.child import peak_rss_mb
 from tests.publish.staged import REPO, REVISION, noise_schema, ref_of
 
 SMALL, LARGE = "9m", "200m"
@@ -72,8 +72,7 @@ def main(source: Path, folder: Path, rows: int, images: int, full: bool) -> dict
     with begin(folder, plan, REPO, REVISION) as staging:
         done = build(plan, staging)
     seconds = time.monotonic() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
-    return {"bytes": done.bytes, "seconds": seconds, "peak": peak}
+    return {"bytes": done.bytes, "seconds": seconds, "peak": peak_rss_mb() * 1e6}
 
 
 if __name__ == "__main__":
