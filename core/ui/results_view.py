@@ -6,6 +6,7 @@ Words and offers are decided in results_words.py; joins go through the desk; com
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -16,14 +17,14 @@ from core.errors import ResultInUse, StrokescopeError
 from core.segmentation.kept_record import KeptResult
 from core.sources.protocol import Fetched, LocalFile, Source
 from core.sources.verified import VerifiedFiles
-from core.ui import loaders, messages, results_words, state
+from core.ui import job_words, loaders, messages, results_words, state
 from core.ui.results_words import Against
 from core.ui.visitors import owner
 from core.ui.waiting import watcher
 from core.ui.zones import zone_now
 from core.workflows.asking import ask_consensus, images_of
 
-_ROUND, _FOLDS = "results-round", "results-folds"
+_ROUND, _FOLDS, _JOINING = "results-round", "results-folds", "results-joining"
 _CONFIRM, _SAID, _TROUBLE = "results-confirm", "results-said", "results-trouble"
 WIDTH, HEIGHT = 650, 290  # of the list; it stays as wide whatever it says
 MOST = 8  # more of them scroll
@@ -113,6 +114,25 @@ def _popover(source: Source, case: CaseRef, fetched: Fetched | None) -> None:
         told_of, said = st.session_state.get(_SAID, ("", ""))
         if told_of == case.case_id:
             st.caption(said)
+        of_case, job_id = st.session_state.get(_JOINING, ("", ""))
+        if of_case == case.case_id:
+            _joining(job_id, case.case_id)
+
+
+@st.fragment(run_every=1.0)
+def _joining(job_id: str, case_id: str) -> None:
+    """How far the consensus is; draws the page anew, with its row in the list, once it is over."""
+    desk = loaders.desk()
+    record = desk.get(job_id)
+    if record is not None and not record.over:
+        told = job_words.under_way(record, desk.place(job_id), desk.seconds_left(job_id))
+        st.progress(record.fraction, text=messages.unmarked(told))
+        return
+    st.session_state[_JOINING] = "", ""
+    if record is not None:
+        done = "The consensus is the first of the list." if record.state == "done" else ""
+        _say(case_id, done or f"The consensus: {job_words.outcome(record, time.time())}. {record.hint}")
+    st.rerun()
 
 
 def _ticked(kept: Sequence[KeptResult], digests: Mapping[str, str]) -> list[KeptResult]:
@@ -228,13 +248,13 @@ def _join(source: Source, ticked: Sequence[KeptResult], rule: str, fetched: Fetc
         folder = ask.folder(loaders.results())
         done = loaders.results().find(folder) is not None
         if not done:
-            loaders.desk().submit(ask, owner())
+            st.session_state[_JOINING] = ticked[0].case_id, loaders.desk().submit(ask, owner())
     except StrokescopeError as error:
         _say(ticked[0].case_id, f"{messages.sentence(error)}. {messages.capital(error.hint)}.")
         return
     if done:
         _show(folder.name, None)
-    _say(ticked[0].case_id, f"The consensus of {len(ticked)} results is in the queue; see Jobs.")
+    _say(ticked[0].case_id, f"The consensus of {len(ticked)} results goes through the queue; Cancel it under Jobs.")
     _next_round()
     st.rerun()
 

@@ -122,6 +122,19 @@ def test_ticks_compare_two_and_delete_one_after_a_second_press(world: Path) -> N
     assert "Deleted" in words(app) and len(ticks(app)) == 1
 
 
+def test_a_consensus_is_followed_below_the_list_until_it_stands_in_it(world: Path) -> None:
+    keep(world, 2, seed=5.0)
+    keep(world)
+    app = page(open_app(source="sample", case="sample-01"), SEGMENT)
+    for one in ticks(app):
+        one.check()
+    app.run()
+    app.button(key="results-join").click().run()
+    until(app, lambda app: len(ticks(app)) == 3)
+    assert "is the first of the list" in words(app) and "goes through the queue" not in words(app)
+    assert "consensus" in ticks(app)[0].label and not app.exception
+
+
 def test_what_the_list_says_of_a_result(two: tuple[KeptResult, KeptResult]) -> None:
     a, _ = two
     assert results_words.label(a) == "diffusion 1.1 · defaults"
