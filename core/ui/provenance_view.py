@@ -23,8 +23,9 @@ _CSS = """
 .st-key-reading .scope-figures { grid-template-columns: repeat(4, 1fr); gap: 0.2rem 0.4rem; }
 .st-key-reading .scope-volumes .scope-figures { grid-template-columns: repeat(3, 1fr); }
 .st-key-reading .scope-figure b { font-size: 1.02rem; }
-.scope-warnings { max-height: 5.6rem; overflow-y: auto; border-left: 3px solid #e0a030; padding: 0.1rem 0 0.1rem 0.6rem;
+.scope-warnings { max-height: 4.2rem; overflow-y: auto; border-left: 3px solid #e0a030; padding: 0.1rem 0 0.1rem 0.6rem;
   font-size: 0.82rem; line-height: 1.3; margin: 0.1rem 0; }
+.st-key-reading-row button { min-height: 2rem; padding: 0.15rem 0.6rem; }
 .scope-warnings:focus-visible { outline: 2px solid var(--st-primary-color, #12877a); }
 .scope-warnings p { margin: 0 0 0.25rem 0; font-size: 0.82rem; }
 </style>

@@ -69,7 +69,7 @@ def _beside(shown: OnScreen) -> tuple[tuple[str, list[Layer]], Place | None]:
     with row:
         layers = _layers(shown, seen, look)
     focus = lesion_table(seen.lesions, seen.lesion_count, f"{shown.key}-{seen.mask.name}")
-    with st.container(horizontal=True, gap="small", key="reading-row"):
+    with st.container(horizontal=True, gap="xsmall", key="reading-row"):
         making = downloads.draw(shown, look, None if waits else scores)
         provenance_view.draw(shown)
     pending = (*busy, *([task] if task is not None and measuring else []), *making)

@@ -91,6 +91,10 @@ _CSS = """
 .scope-compare tbody tr:focus-visible { outline: 2px solid var(--st-primary-color, #12877a); }
 .scope-kept { display: flex; flex-wrap: wrap; gap: 0 0.4rem; font-size: 0.86rem; font-variant-numeric: tabular-nums; }
 .scope-kept span { text-align: right; white-space: nowrap; cursor: help; }
+@media (min-width: 720px) {
+  .st-key-results-rows > div, .st-key-results-rows [data-testid="stHorizontalBlock"], .scope-kept { flex-wrap: nowrap; }
+  .st-key-results-rows .stCheckbox p { white-space: normal; }
+}
 .scope-figures { display: grid; grid-template-columns: repeat(auto-fill, minmax(7.2rem, 1fr)); gap: 0.35rem 0.8rem; }
 .scope-figure { cursor: help; border-radius: 0.4rem; line-height: 1.25; }
 .scope-figure span { display: block; font-size: 0.78rem; opacity: 0.75; white-space: nowrap; }

@@ -162,6 +162,7 @@ def test_two_engines_are_compared_joined_and_one_deleted(
     expect(tab.page.get_by_text("Results (3)").first).to_be_visible(timeout=WAIT)
     tab.results(0)
     tab.press(re.compile("Show$"))
+    expect(tab.page.locator(".scope-which")).to_contain_text("consensus", timeout=WAIT)
     tab.figure_is("Dice", re.compile(r"\d"))
     tab.shot("consensus.png")
 
