@@ -34,6 +34,7 @@ stress: $(VENV)/.dev viewer
 
 benchmark: $(VENV)/.benchmark
 	$(BIN)/python -m benchmarks.hub
+	$(BIN)/python -m benchmarks.publish
 
 viewer: $(VENV)/.run
 	@$(BIN)/python tools/build_viewer.py

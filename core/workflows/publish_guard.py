@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from core.errors import BadPlan, HubDenied, HubNotFound, HubOffline, StrokescopeError
+from core.errors import BadPlan, HubDenied, HubNotFound, HubOffline
 from core.hub.client import Hub
 from core.hub.hubs import hub_for
 from core.hub.policy import Cancelled, Policies, Policy
@@ -69,16 +69,6 @@ def clients(settings: Settings, bandwidth: float | None = None) -> Iterator[Clie
 def token_of(settings: Settings) -> str | None:
     """The Hub's token."""
     return settings.hf_token.get_secret_value() if settings.hf_token else None
-
-
-def writer_problem(settings: Settings, repo: str, cancelled: Cancelled = lambda: False) -> StrokescopeError | None:
-    """Why this app's token may not write to a dataset, as far as the Hub says; None if it may. Asks the Hub."""
-    try:
-        with clients(settings) as both:
-            both.pusher.check_may_write(repo, cancelled)
-    except StrokescopeError as error:
-        return error
-    return None
 
 
 def check_apart(source: Path, staging: Path) -> None:

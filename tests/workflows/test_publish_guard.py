@@ -11,7 +11,7 @@ from core.errors import BadPlan, HubDenied, HubOffline, OverBudget
 from core.publish.sending import USUAL
 from core.settings import Settings
 from core.workflows.publish_ask import How, Publication, fingerprint
-from core.workflows.publish_guard import WINDOW, check_apart, check_hub, clients, room_of, window_for, writer_problem
+from core.workflows.publish_guard import WINDOW, check_apart, check_hub, clients, room_of, window_for
 from core.workflows.publish_plan import as_json, plan_of, prospect
 from core.workflows.publish_work import options_of
 from tests.hubserver.writes import person
@@ -89,12 +89,14 @@ def test_a_token_that_may_not_write_is_known_before(tmp_path: Path) -> None:
     with owner(tmp_path, "bids") as at:
         at.server.writes.users = {TOKEN: person("owner"), "hf_readreadread": person("owner", role="read")}
 
-        def problem(token: str | None, **more: Any) -> object:
-            return writer_problem(settings_in(tmp_path, HF_ENDPOINT=at.server.url, HF_TOKEN=token, **more), REPO)
+        def ask(token: str | None) -> str:
+            with clients(settings_in(tmp_path, HF_ENDPOINT=at.server.url, HF_TOKEN=token)) as both:
+                return both.pusher.check_may_write(REPO, lambda: False)
 
-        assert problem(TOKEN) is None
-        assert isinstance(problem("hf_readreadread"), HubDenied) and isinstance(problem(None), HubDenied)
-        assert isinstance(problem(TOKEN, HF_HUB_OFFLINE=True), HubOffline)
+        assert ask(TOKEN) == "owner"
+        for none in ("hf_readreadread", None):
+            with pytest.raises(HubDenied):
+                ask(none)
 
 
 def test_offline_makes_no_client(tmp_path: Path) -> None:
