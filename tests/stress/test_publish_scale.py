@@ -16,7 +16,7 @@ from tests.hubserver import HubServer
 from tests.publish.staged import REPO, noise, noise_file
 from tests.stress.groups import entering, limited_group
 
-pytestmark = pytest.mark.stress
+pytestmark = [pytest.mark.stress, pytest.mark.timeout(1800)]
 ROOT = Path(__file__).parents[2]
 RAM = 110_000_000  # page cache included
 LARGE, SMALL, ROWS = 400_000_000, 20_000_000, 46
