@@ -15,7 +15,7 @@ from core.resources.budget import Decision
 from core.resources.memory import MB
 from core.resources.reading import Reading
 
-MEMORY_MB = 200.0  # measured peak of the process that does it all: of checking large heads; building takes 120
+MEMORY_MB = 250.0  # measured peak of the process that does it all: of checking large heads; building takes 120
 RECORD_BYTES = 6_000  # of the staging folder's record, per shard
 BUILD_RATE = 100e6  # bytes a second from the source to a shard that is read back; two cores, local disk
 SEND_RATE = 12.5e6  # bytes a second of a line of 100 Mbit/s

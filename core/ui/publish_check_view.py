@@ -5,20 +5,21 @@ Draws what the check and the plan left in their files; decides when publishing m
 
 from __future__ import annotations
 
-import html
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
 import streamlit as st
 
-from core.errors import StrokescopeError
 from core.publish.report import Report, as_json, as_markdown
 from core.ui import messages
+from core.ui.publish_boxes import act, columns, figures_html, heading, show
 from core.ui.publish_desk import Desk, Kept, Name
-from core.ui.publish_findings import findings, heading, show
+from core.ui.publish_findings import findings
+from core.ui.publish_hints import AGAIN, ROLL, for_the_page
+from core.ui.publish_target import Sight, button, goes_to
 from core.ui.publish_token import Writer
 from core.ui.publish_words import (
     CHECKED,
@@ -27,23 +28,25 @@ from core.ui.publish_words import (
     begun_line,
     fit_lines,
     plan_lines,
-    report_in,
     verdict,
 )
 from core.ui.zones import zone_now
 from core.workflows.publish_ask import DESPITE
+from core.workflows.publish_papers import report_in
+
+_SWITCH = "switch on “Free each shard once it is proven” below"
 
 
-def draw(desk: Desk, one: Kept, writer: Writer) -> None:
+def draw(desk: Desk, one: Kept, writer: Writer, sight: Sight) -> None:
     """Both, side by side, and the way on."""
-    left, right = st.columns([5, 3], gap="large")
+    left, right = columns(5, 3)
     with left:
         heading("The check")
         report = _checked(desk, one)
     with right:
         heading("The plan")
         plan = _planned(desk, one)
-    _way_on(desk, one, writer, report, plan)
+    _way_on(desk, one, writer, sight, report, plan)
 
 
 def _checked(desk: Desk, one: Kept) -> Report | None:
@@ -54,7 +57,7 @@ def _checked(desk: Desk, one: Kept) -> Report | None:
     if report is None:
         _ended(desk, one, "validate", "The check")
         return None
-    tone, said = verdict(report)
+    tone, said = verdict(report, one.wish.despite)
     show(tone, said)
     findings(report, lambda code: _override(desk, one, code))
     with st.container(horizontal=True):
@@ -92,7 +95,7 @@ def _planned(desk: Desk, one: Kept) -> Mapping[str, Any] | None:
     for there, said in fits:
         st.markdown(f":material/{'check' if there else 'block'}: {said}{'' if there else ' – **does not fit**'}")
     if not plan.get("fits"):
-        helps = str(plan.get("help") or "a larger machine").replace(" (--rolling)", ": the switch below")
+        helps = for_the_page(str(plan.get("help") or "use a larger machine").replace(ROLL, _SWITCH))
         show("bad", "It does not fit here", f"What would help: {helps}")
     wanted = st.toggle("Free each shard once it is proven", one.wish.rolling, key=f"publish-roll-{one.wish.key}",
                        help="A shard is deleted from the staging folder only after the repository was seen to hold "
@@ -106,16 +109,19 @@ def _planned(desk: Desk, one: Kept) -> Mapping[str, Any] | None:
     return plan
 
 
-def _way_on(desk: Desk, one: Kept, writer: Writer, report: Report | None, plan: Mapping[str, Any] | None) -> None:
-    """The warning, and the button with the reason where it cannot be pressed."""
+def _way_on(
+    desk: Desk, one: Kept, writer: Writer, sight: Sight, report: Report | None, plan: Mapping[str, Any] | None
+) -> None:
+    """The warning, where it goes, and the button with the reason where it cannot be pressed."""
     heading("Before it is published")
     st.warning(warning(report), icon=":material/privacy_tip:")
+    st.markdown(goes_to(one.wish, sight, None if report is None else report.licence))
     agreed = st.checkbox("I have looked at it, and I may publish these data", key=f"publish-may-{one.wish.key}")
     why = obstacle(one.wish.despite, writer.problem or writer.refusal(one.wish.repo), report, plan, agreed)
     if not why and (one.place("validate").answer() or {}).get("source") != (plan or {}).get("source"):
         why = "The folder is not what it was when it was checked: check again"
     with st.container(horizontal=True, vertical_alignment="center"):
-        if st.button(f"Publish to {one.wish.repo}", type="primary", key="publish-start", disabled=bool(why),
+        if st.button(button(one.wish, sight), type="primary", key="publish-start", disabled=bool(why),
                      icon=":material/cloud_upload:"):  # fmt: skip
             act(lambda: desk.run(one))
         st.caption(why or "It goes on without this page, and can be stopped and gone on with at any time.")
@@ -154,16 +160,6 @@ def obstacle(
     return "" if agreed else "Tick the box above first"
 
 
-def figures_html(lines: tuple[tuple[str, str, str], ...]) -> str:
-    """Figures with their definitions."""
-    cells = (
-        f'<div class="scope-figure" tabindex="0" title="{html.escape(why)}"><span>{html.escape(name)}</span>'
-        f"<b>{html.escape(figure)}</b></div>"
-        for name, figure, why in lines
-    )
-    return f'<div class="scope-figures">{"".join(cells)}</div>'
-
-
 def _runs(desk: Desk, one: Kept, name: Name, what: str) -> bool:
     """Whether a command still runs; its progress and Cancel then."""
     step = one.place(name).step()
@@ -186,7 +182,8 @@ def _ended(desk: Desk, one: Kept, name: Name, what: str) -> None:
     elif step.asked:
         show("calm", f"{what} was stopped. Nothing was changed")
     else:
-        show("bad", sentence or f"{what} ended without a word: it was killed, or the computer went down", hint)
+        show("bad", sentence or f"{what} ended without a word: it was killed, or the computer went down",
+             for_the_page(hint, AGAIN))  # fmt: skip
     if st.button("Begin" if step is None else "Again", key=f"publish-retry-{name}", icon=":material/refresh:"):
         act(lambda: desk.check(one) if name == "validate" else desk.plan(one))
 
@@ -200,13 +197,3 @@ def _override(desk: Desk, one: Kept, code: str) -> None:
     if now != was:
         kept = tuple(c for c in one.wish.despite if c != code)
         act(lambda: desk.keep(replace(one.wish, despite=(*kept, code) if now else kept)))
-
-
-def act(do: Callable[[], object]) -> None:
-    """Do it and draw the page anew; a refusal is told in place."""
-    try:
-        do()
-    except StrokescopeError as error:
-        messages.failure(error, "publish")
-        return
-    st.rerun()

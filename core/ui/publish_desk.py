@@ -18,6 +18,7 @@ from core.publish.follow import Follower
 from core.settings import Settings
 from core.ui.publish_key import Lock
 from core.ui.publish_process import Place, Processes, read_json, write_json
+from core.ui.publish_standing import Proof, proof_in
 from core.ui.publish_wish import (
     FOLDERS,
     Wish,
@@ -27,12 +28,15 @@ from core.ui.publish_wish import (
     verify_command,
     wish_in,
 )
+from core.workflows.publish_papers import read_paper
 from core.workflows.publish_progress import FILE, Progress, is_at_work, read_progress
 from core.workflows.publish_status import Status, ask_to_stop, standing_of, status
+from core.workflows.publish_work import beside
 
 MOST = 20  # publications that are remembered
 PATIENT = 20.0  # times the cost of a look that lie between two of them, while somebody works
 Name = Literal["validate", "plan", "run", "verify"]
+_LOOKS: tuple[Name, ...] = ("run", "verify")  # those that end in a verification
 _WISH, _HOME = "wish.json", ".desk"
 
 
@@ -188,6 +192,13 @@ class Desk:
         """How its staging folder stands; None while there is none. Raises StagingDamaged."""
         self._common.processes.poll()
         return self._common.status(one.staging)
+
+    def proof(self, one: Kept) -> Proof | None:
+        """What is kept of its last verification, also without a staging folder: beside that, or as it was printed."""
+        began = {name: step.began for name in _LOOKS if (step := one.place(name).step()) is not None}
+        printed = (one.place(name).answer() for name in sorted(began, key=lambda name: -began[name]))
+        told = (read_paper(beside(one.staging)), *printed)
+        return next((proof for one_told in told if (proof := proof_in(one_told, one.wish.repo))), None)
 
     def at_work(self, one: Kept) -> bool:
         """Whether a publisher works for it, or is about to."""

@@ -9,8 +9,8 @@ import streamlit as st
 
 from core.publish.findings import Finding, Severity
 from core.publish.report import Report
-from core.ui import messages
-from core.ui.publish_words import Tone
+from core.ui.publish_boxes import printable
+from core.ui.publish_hints import for_the_page
 
 MOST = 5  # places that are written out
 _ICONS: dict[Severity, str] = {"error": "error", "warning": "warning", "note": "info"}
@@ -68,24 +68,5 @@ def finding_html(finding: Finding) -> str:
     return (
         f'{_CSS}<div class="scope-finding">'
         f"<b>{_WORDS[finding.severity].capitalize()}: {html.escape(finding.sentence)}</b>"
-        f"<br>Next: {html.escape(finding.step)}.{listed}</div>"
+        f"<br>Next: {html.escape(for_the_page(finding.step))}.{listed}</div>"
     )
-
-
-def printable(text: str) -> str:
-    """A name from a disk, as it may stand on a page."""
-    plain = text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    return "".join(c if c.isprintable() else "�" for c in plain)
-
-
-def heading(text: str) -> None:
-    """Of a part of the page."""
-    st.html(f'<h2 style="font-size:1.1rem;margin:0.4rem 0 0 0;padding:0">{html.escape(text)}</h2>')
-
-
-def show(tone: Tone, said: str, step: str = "") -> None:
-    """One sentence and the next step, in the box of its tone; nothing in it is markup."""
-    draw = {"calm": st.info, "good": st.success, "warn": st.warning, "bad": st.error}[tone]
-    icon = {"calm": "info", "good": "check_circle", "warn": "warning", "bad": "error"}[tone]
-    text = f"**{messages.capital(printable(said))}.**" + (f" {messages.capital(printable(step))}." if step else "")
-    draw(messages.unmarked(text), icon=f":material/{icon}:")

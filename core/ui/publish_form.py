@@ -5,11 +5,14 @@ Nothing of it is in the address or the log. Starts nothing but the check (publis
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import streamlit as st
 
 from core.errors import StrokescopeError
 from core.settings import Settings
 from core.ui import messages
+from core.ui.publish_boxes import show
 from core.ui.publish_desk import Desk, Kept
 from core.ui.publish_token import Writer
 from core.ui.publish_wish import LABELS, Wish, checked, default_staging
@@ -21,11 +24,11 @@ _KINDS = {
 }
 
 
-def draw(desk: Desk, settings: Settings, writer: Writer, before: Wish | None) -> Kept | None:
+def draw(desk: Desk, settings: Settings, writer: Writer, before: Wish | None, back: Callable[[], None]) -> Kept | None:
     """The form; what was begun with it, None while nothing was.
 
     Args:
-        before: fills it in.
+        before: fills it in. back: shows that publication again, as it is.
     """
     told = before or Wish("", "bids", "", "")
     usual = str(default_staging(settings.state_dir, "OWNER/NAME"))
@@ -39,7 +42,8 @@ def draw(desk: Desk, settings: Settings, writer: Writer, before: Wish | None) ->
                           captions=[_KINDS[name] for name in LABELS])  # fmt: skip
         left, right = st.columns(2, gap="medium")
         repo = left.text_input("Repository on the Hub", told.repo, key="publish-repo", max_chars=200,
-                               placeholder="OWNER/NAME", help="It is made, private, if there is none")  # fmt: skip
+                               placeholder="OWNER/NAME",
+                               help="It is made if there is none: private, or public if More says so")  # fmt: skip
         staging = right.text_input(
             "Staging folder", told.staging, key="publish-staging", max_chars=4000, autocomplete="off",
             placeholder=usual,
@@ -48,6 +52,9 @@ def draw(desk: Desk, settings: Settings, writer: Writer, before: Wish | None) ->
         wish = _more(Wish(source or "", schema or "bids", repo or "", staging or ""), told)
         asked = st.form_submit_button("Check and plan", type="primary", icon=":material/fact_check:",
                                       disabled=not writer.may)  # fmt: skip
+    if before is not None and st.button("Back", key="publish-leave", icon=":material/arrow_back:",
+                                        help="Changes nothing"):  # fmt: skip
+        back()
     st.caption("Checking reads every file and changes nothing. Nothing is sent before you press Publish.")
     return _begin(desk, settings, writer, wish) if asked and writer.may else None
 
@@ -89,8 +96,7 @@ def _begin(desk: Desk, settings: Settings, writer: Writer, wish: Wish) -> Kept |
         found = checked(wish, settings.state_dir)
         refused = writer.refusal(found.repo)
         if refused:
-            st.error(messages.unmarked(f"**{messages.capital(refused)}.** Choose another repository, or set another "
-                                       "HF_TOKEN and restart the app."), icon=":material/error:")  # fmt: skip
+            show("bad", refused, writer.remedy)
             return None
         known = desk.find(found.key)
         if known is not None and desk.at_work(known):

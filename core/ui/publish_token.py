@@ -22,6 +22,8 @@ from core.ui.tasks import Task, Tasks
 ASKED_S = 300.0
 FIRST_S = 2.0  # that a page waits for the first answer
 _MOST = 2**20
+_OTHER = "set another token as HF_TOKEN and restart the app"
+_NOBODY = "this token belongs to nobody in"
 _MAKE = "make a token with write access at huggingface.co/settings/tokens"
 
 
@@ -48,8 +50,18 @@ class Writer:
         return not self.problem
 
     def refusal(self, repo: str) -> str:
-        """Why it may not write to this dataset; "" if it may, or nobody said."""
-        return (refusal_of(self.who, repo) or "") if self.who else ""
+        """Why it may not write to this dataset, and whose it is; "" if it may, or nobody said."""
+        why = (refusal_of(self.who, repo) or "") if self.who else ""
+        owner, whose = repo.partition("/")[0], f"this app's token ({self.name}'s)" if self.name else "this app's token"
+        if why.startswith(_NOBODY):
+            return f"{whose} may not write to {repo}: {self.name or 'its owner'} is no member of {owner}"
+        return why.replace("this token", whose)
+
+    @property
+    def remedy(self) -> str:
+        """What a person can do about a refusal."""
+        who = self.name or "its owner"
+        return f"choose a repository of {who}'s, or of an organisation in which {who} may write; or {_OTHER}"
 
 
 def writer_now(settings: Settings, hub: Callable[[], Hub], tasks: Tasks, first_s: float = FIRST_S) -> Writer:

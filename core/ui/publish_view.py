@@ -6,23 +6,26 @@ Draws the frame; form, check and run have modules of their own. Nothing of it is
 from __future__ import annotations
 
 import html
+from functools import partial
 
 import streamlit as st
 
 from core.errors import StrokescopeError
 from core.settings import Settings
 from core.ui import loaders, messages, publish_check_view, publish_form, publish_run_view
+from core.ui.publish_boxes import printable, refuse, show
 from core.ui.publish_desk import Desk, Kept, shared
-from core.ui.publish_findings import printable, show
 from core.ui.publish_key import access
-from core.ui.publish_standing import WORDS, Stand, stand_of
+from core.ui.publish_run_view import EDITING, Published
+from core.ui.publish_standing import WORDS, Stand, Standing, proof_in, stand_of
+from core.ui.publish_target import Sight, sight_now
 from core.ui.publish_token import Writer, writer_now
 from core.ui.source_picker import may_open_folders
 from core.workflows.publish_status import Status
 
 BUSY_S, CALM_S = 1.5, 6.0  # between two looks while a command works, and while none does
 _CSS = "<style>.scope-from { font-size: 0.9rem; overflow-wrap: anywhere; }</style>"
-_IN, _CHOSEN, _EDITING, _NEW = "publish-in", "publish-chosen", "publish-editing", ""
+_IN, _CHOSEN, _NEW = "publish-in", "publish-chosen", ""
 
 
 def draw(settings: Settings) -> None:
@@ -38,9 +41,10 @@ def draw(settings: Settings) -> None:
         return
     desk, writer = Desk(settings), writer_now(settings, lambda: loaders.hubs().of(settings), loaders.lists())
     one = _choose(desk, writer)
-    editing = st.session_state.get(_EDITING)
+    editing = st.session_state.get(EDITING)
     if one is None or editing == one.wish.key:
-        made = publish_form.draw(desk, settings, writer, None if one is None else one.wish)
+        back = partial(go, _NEW if one is None else one.wish.key)
+        made = publish_form.draw(desk, settings, writer, None if one is None else one.wish, back)
         if made is not None:
             go(made.wish.key)
     else:
@@ -51,7 +55,7 @@ def draw(settings: Settings) -> None:
 def go(key: str) -> None:
     """Show that publication, or the empty form."""
     st.session_state[_CHOSEN] = key
-    st.session_state.pop(_EDITING, None)
+    st.session_state.pop(EDITING, None)
     st.rerun()
 
 
@@ -121,26 +125,42 @@ def _body(settings: Settings, key: str, writer: Writer, busy: bool) -> None:
     try:
         stand, status = look(desk, one)
     except StrokescopeError as error:
-        messages.failure(error, "publish")
+        refuse(error)
         _below(desk, one)
         return
-    head(one, stand)
     if stand.standing == "new" or (not stand.at_work and was_checked_since(one, status)):
-        publish_check_view.draw(desk, one, writer)
+        head(one, "new")
+        publish_check_view.draw(desk, one, writer, _sight(settings, one, writer))
         _below(desk, one)
     else:
-        publish_run_view.draw(desk, settings, one, writer, stand, status)
+        head(one, stand.standing)
+        published = _published(settings, desk, one, writer, status) if stand.standing == "done" else None
+        publish_run_view.draw(desk, settings, one, writer, stand, status, published)
+
+
+def _published(settings: Settings, desk: Desk, one: Kept, writer: Writer, status: Status | None) -> Published | None:
+    """What is kept of the verification after which all was done, and who may see the dataset."""
+    proof = desk.proof(one) if status is None else proof_in(status.verified, status.repo, status.revision)
+    return None if proof is None else Published(proof, _sight(settings, one, writer, proof.found.commit))
+
+
+def _sight(settings: Settings, one: Kept, writer: Writer, commit: str = "") -> Sight:
+    """Who may see the repository, as far as the Hub says."""
+    if writer.problem:
+        return "unknown"
+    return sight_now(settings, lambda: loaders.hubs().of(settings), loaders.lists(), one.wish.repo, commit)
 
 
 def look(desk: Desk, one: Kept) -> tuple[Stand, Status | None]:
     """How a publication stands. Raises StagingDamaged."""
     begun = [(step.began, place, step) for place in (one.place("run"), one.place("verify")) if (step := place.step())]
     status = desk.status(one)
+    proof = desk.proof(one) if status is None else None
     if not begun:
-        return stand_of(None, False, None, ("", ""), status), status
+        return stand_of(None, False, None, ("", ""), status, proof), status
     _, place, step = max(begun, key=lambda found: found[0])
     own = desk.checking(one, "run") if place.name == "run" else None
-    return stand_of(step, step.alive, own, place.trouble(), status), status
+    return stand_of(step, step.alive, own, place.trouble(), status, proof), status
 
 
 def was_checked_since(one: Kept, status: Status | None) -> bool:
@@ -151,18 +171,17 @@ def was_checked_since(one: Kept, status: Status | None) -> bool:
     return checked is not None and checked.began > last
 
 
-def head(one: Kept, stand: Stand) -> None:
+def head(one: Kept, standing: Standing) -> None:
     """How it stands, from where it comes and over where it goes."""
-    state, wish = WORDS[stand.standing], one.wish
-    where = printable(f"from {wish.source} · staging {wish.staging}")
-    st.html(f'<div class="scope-from"><b>{html.escape(state.capitalize())}</b> · {html.escape(where)}</div>{_CSS}')
+    where = printable(f"from {one.wish.source} · staging {one.wish.staging}")
+    st.html(f'<div class="scope-from"><b>{WORDS[standing].capitalize()}</b> · {html.escape(where)}</div>{_CSS}')
 
 
 def _below(desk: Desk, one: Kept) -> None:
     """Another folder, or off the list."""
     with st.container(horizontal=True):
         if st.button("Change", key="publish-change", icon=":material/edit:"):
-            st.session_state[_EDITING] = one.wish.key
+            st.session_state[EDITING] = one.wish.key
             st.rerun()
         if st.button("Take off the list", key="publish-forget", icon=":material/playlist_remove:",
                      disabled=_busy(desk, one), help="The staging folder and the source stay as they are"):  # fmt: skip

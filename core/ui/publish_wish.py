@@ -132,7 +132,7 @@ def typed(text: str) -> Path:
     """
     raw = text.strip()
     if not raw or "\0" in raw:
-        raise BadTree("there is no folder", hint="write its whole path, like /data/ds004884")
+        raise BadTree("no folder is named yet", hint="type its whole path, like /data/ds004884")
     plain = Path(raw).expanduser()
     if not _there(plain):
         try:
@@ -142,7 +142,7 @@ def typed(text: str) -> Path:
         if len(words) == 1 and words[0] != raw:
             plain = Path(words[0]).expanduser()
     if not plain.is_absolute():
-        raise BadTree("that is no whole path", hint="write it from the root on, like /data/ds004884")
+        raise BadTree("that is no whole path", hint="type it from the root on, like /data/ds004884")
     return plain
 
 
@@ -210,7 +210,7 @@ def _staging(text: str, source: Path, usual: Path) -> Path:
     try:
         folder = (typed(text) if text.strip() else usual.expanduser()).resolve()
     except BadTree as error:
-        raise BadPlan(f"{error} for staging", hint=error.hint) from None
+        raise BadPlan(f"the staging folder: {error}", hint=error.hint) from None
     except (OSError, RuntimeError):
         raise BadPlan("that path cannot be followed", hint="choose another staging folder") from None
     if source in (folder, *folder.parents):

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
+from dataclasses import replace
 from datetime import UTC, datetime, tzinfo
 from typing import Any, Literal
 
-from core.publish.findings import SEVERITIES, Finding
 from core.publish.report import Report
 from core.ui.gauges import size
 from core.workflows.publish_progress import Phase, Progress
@@ -27,6 +27,7 @@ STEPS: tuple[Phase, ...] = ("validate", "build", "upload", "card", "verify")
 SHORT: dict[Phase, str] = {
     "validate": "check", "build": "build", "upload": "send", "card": "card", "verify": "verify",
 }  # fmt: skip
+WEEK = 7  # days from which on a name of a day would be that of another week
 SILENT_S = 30.0  # without a word from a publisher that lives
 CHECKED = (
     "names, numbers, dates and free text in the headers of all images, in what programs left inside them and in the "
@@ -41,15 +42,16 @@ Tone = Literal["calm", "good", "warn", "bad"]
 
 
 def amount(count: float) -> str:
-    """ "293 GB"; decimal units, as the Hub counts."""
-    return size(count, binary=False)
+    """ "293 GB", "512 B"; decimal units, as the Hub counts."""
+    return f"{count:.0f} B" if count < 1000 else size(count, binary=False)
 
 
 def clock(at: float, zone: tzinfo | None, now: float) -> str:
     """ "12:31", with the day where it is another one, with "UTC" where the visitor's zone is not known."""
     there = datetime.fromtimestamp(at, UTC).astimezone(zone or UTC)
     today = datetime.fromtimestamp(now, UTC).astimezone(zone or UTC)
-    day = "" if there.date() == today.date() else f"{there:%a} "
+    days = abs((today.date() - there.date()).days)
+    day = "" if not days else f"{there:%a} " if days < WEEK else f"{there.day} {there:%b %Y}, "
     return f"{day}{there:%H:%M}{'' if zone else ' UTC'}"
 
 
@@ -83,6 +85,12 @@ def bar_line(told: Progress, now: float, zone: tzinfo | None) -> str:
     return " · ".join(parts)
 
 
+def at_rest(told: Progress) -> Progress:
+    """What it told last, of a publisher that does nothing any more: without a rate, and without waiting."""
+    phase: Phase = told.phase if told.ended else "stopped"
+    return replace(told, phase=phase, rate=0.0, seconds_left=None, until=None)
+
+
 def below_bar(told: Progress, now: float) -> str:
     """What it does at this moment; says so when it has been silent for long."""
     silent = now - told.updated
@@ -107,34 +115,23 @@ def stepper(told: Progress | None, over: bool, unbuilt: int = 0) -> tuple[tuple[
     return tuple((SHORT[one], mark) for one, mark in zip(STEPS, marks, strict=True))
 
 
-def report_in(answer: Mapping[str, Any] | None) -> Report | None:
-    """A validation's report as the command line printed it; None for what is none."""
-    try:
-        told = dict(answer or {})
-        return Report(
-            schema=str(told["schema"]),
-            folder=str(told["folder"]),
-            licence=str(told["licence"] or ""),
-            subjects=int(told["subjects"]),
-            rows=int(told["rows"]),
-            images=int(told["images"]),
-            bytes=int(told["bytes"]),
-            columns=tuple((str(one["name"]), str(one["kind"]), int(one["rows"])) for one in told["columns"]),
-            read=int(told["images_read_to_the_end"]),
-            findings=tuple(_finding(one) for one in told["findings"]),
-        )
-    except (LookupError, TypeError, ValueError):
-        return None
+def verdict(report: Report, despite: Collection[str] = ()) -> tuple[Tone, str]:
+    """The report in one sentence, and how good it is.
 
-
-def verdict(report: Report) -> tuple[Tone, str]:
-    """The report in one sentence, and how good it is."""
-    errors, warnings = len(report.of("error")), len(report.of("warning"))
+    Args:
+        despite: codes of errors that a person overrode.
+    """
+    errors, warnings = report.of("error"), len(report.of("warning"))
+    left = sum(finding.code not in despite for finding in errors)
+    over = len(errors) - left
     size_told = f"{report.subjects} subjects, {report.rows} rows, {report.images} images, {amount(report.bytes)}"
-    if errors:
-        return "bad", f"{errors} kind{_s(errors)} of error must be mended before this can be published ({size_told})"
-    if warnings:
-        return "warn", f"No errors; {warnings} kind{_s(warnings)} of warning to look at ({size_told})"
+    by_you = f", {over} overridden by you" if over else ""
+    if left:
+        what = f"{left} kind{_s(left)} of error must be mended before this can be published"
+        return "bad", f"{what}{by_you} ({size_told})"
+    found = f"{warnings} kind{_s(warnings)} of warning to look at" if warnings else "no warnings"
+    if over or warnings:
+        return "warn", f"No errors{' left' * bool(over)}{by_you}; {found} ({size_told})"
     return "good", f"No errors and no warnings ({size_told})"
 
 
@@ -145,7 +142,11 @@ def plan_lines(plan: Mapping[str, Any]) -> tuple[tuple[str, str, str], ...]:
     return (
         ("Rows", f"{plan['rows']}", f"{plan['images']} images; a row is a subject or a session"),
         ("Shards", f"{shards}", f"{plan['first']} … {plan['last']}"),
-        ("Dataset", amount(plan["bytes"]), f"all shards; the largest has {amount(plan['largest'])}"),
+        (
+            "Dataset",
+            amount(plan["bytes"]),
+            f"all shards, a little more rather than less; the largest has {amount(plan['largest'])}",
+        ),
         ("To build", amount(needs["build_bytes"]), "what is not built yet"),
         ("To send", amount(needs["send_bytes"]), "what the repository does not hold yet, as far as this folder knows"),
         ("Disk", amount(needs["disk_bytes"]), "that the staging folder grows to at most, beyond what lies there"),
@@ -159,7 +160,12 @@ def fit_lines(plan: Mapping[str, Any]) -> tuple[tuple[bool, str], ...]:
     lines = []
     for what, name in (("memory", "RAM"), ("disk", "Disk")):
         one = plan[what]
-        numbers = f"{amount(one['needed_mb'] * 1e6)} needed, {amount(one['free_mb'] * 1e6)} may be used"
+        asked = amount(one["needed_mb"] * 1e6)
+        if what == "memory":
+            asked = f"{amount(plan['needs']['memory_mb'] * 1e6)} needed, {asked} with a margin"
+        else:
+            asked += " needed"
+        numbers = f"{asked}, {amount(one['free_mb'] * 1e6)} may be used"
         lines.append((bool(one["admitted"]), f"{name}: {numbers} of {amount(one['limit_mb'] * 1e6)}"))
     return tuple(lines)
 
@@ -175,13 +181,6 @@ def begun_line(plan: Mapping[str, Any]) -> str:
     return (
         f"The staging folder was begun before: {made} of {shards} shards are built, {there} proven. It goes on there."
     )
-
-
-def _finding(one: Mapping[str, Any]) -> Finding:
-    """Raises LookupError for a severity that there is not."""
-    severity = SEVERITIES[{name: at for at, name in enumerate(SEVERITIES)}[one["severity"]]]
-    places = tuple((str(place["path"] or ""), str(place["detail"] or "")) for place in one["places"])
-    return Finding(severity, str(one["code"]), str(one["sentence"]), str(one["next_step"]), places)
 
 
 def _waits(told: Progress, now: float, zone: tzinfo | None) -> str:

@@ -1,6 +1,7 @@
 """Publish papers: what a staging folder keeps for people: the validation's report, and the last verification's.
 
-Written beside, synced, renamed. A verification is believed as long as the folder's shards are those it spoke of.
+Written beside, synced, renamed; and read again. A verification is believed as long as the folder's shards are those it
+spoke of.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from core.publish.findings import SEVERITIES, Finding
 from core.publish.report import Report, as_markdown
 from core.publish.room import Room, free_bytes, unwritable
 from core.publish.shard import part_of, sync_folder
@@ -30,6 +32,40 @@ def keep_validation(folder: Path, report: Report, payload: Mapping[str, Any], ro
     """Both forms of a validation's report: for a program and for people. Raises DiskFull, PublishError."""
     keep_payload(folder / VALIDATION, payload, room)
     keep(folder / VALIDATION_TEXT, as_markdown(report, _MOST_WRITTEN), room)
+
+
+def keep_validated(folder: Path, payload: Mapping[str, Any], room: Room = free_bytes) -> None:
+    """The same of a validation that was done elsewhere, by what it printed. Raises DiskFull, PublishError."""
+    report = report_in(payload)
+    if report is None:
+        keep_payload(folder / VALIDATION, payload, room)
+    else:
+        keep_validation(folder, report, payload, room)
+
+
+def has_both(folder: Path, payload: Mapping[str, Any]) -> bool:
+    """Whether the folder keeps this validation's report, and its form for people."""
+    return read_paper(folder / VALIDATION) == payload and (folder / VALIDATION_TEXT).exists()
+
+
+def report_in(answer: Mapping[str, Any] | None) -> Report | None:
+    """A validation's report as it is kept and printed; None for what is none."""
+    try:
+        told = dict(answer or {})
+        return Report(
+            schema=str(told["schema"]),
+            folder=str(told["folder"]),
+            licence=str(told["licence"] or ""),
+            subjects=int(told["subjects"]),
+            rows=int(told["rows"]),
+            images=int(told["images"]),
+            bytes=int(told["bytes"]),
+            columns=tuple((str(one["name"]), str(one["kind"]), int(one["rows"])) for one in told["columns"]),
+            read=int(told["images_read_to_the_end"]),
+            findings=tuple(_finding(one) for one in told["findings"]),
+        )
+    except (LookupError, TypeError, ValueError):
+        return None
 
 
 def verified_payload(found: Verified, view: View, now: float) -> dict[str, Any]:
@@ -89,3 +125,10 @@ def keep(path: Path, text: str, room: Room = free_bytes) -> None:
             part.unlink(missing_ok=True)
     except OSError as error:
         raise unwritable(error, len(data), path.parent, room) from None
+
+
+def _finding(one: Mapping[str, Any]) -> Finding:
+    """Raises LookupError for a severity that there is not."""
+    severity = SEVERITIES[{name: at for at, name in enumerate(SEVERITIES)}[one["severity"]]]
+    places = tuple((str(place["path"] or ""), str(place["detail"] or "")) for place in one["places"])
+    return Finding(severity, str(one["code"]), str(one["sentence"]), str(one["next_step"]), places)

@@ -12,7 +12,7 @@ from typing import Any
 from core.errors import NotValid
 from core.publish.view import View
 from core.workflows.publish_ask import fingerprint
-from core.workflows.publish_papers import VALIDATION, keep_payload, keep_validation, read_paper
+from core.workflows.publish_papers import VALIDATION, has_both, keep_validated, keep_validation, read_paper
 from core.workflows.publish_work import TREE, Work, check
 
 
@@ -29,8 +29,8 @@ def make_sure(work: Work, validated: Path | None) -> None:
         found = check(work.tree, ours.how, ours.beats, ours.cancelled)
         kept = found.payload()
         keep_validation(folder, found.report, kept, ours.room)
-    elif kept != read_paper(folder / VALIDATION):
-        keep_payload(folder / VALIDATION, kept, ours.room)
+    elif not has_both(folder, kept):
+        keep_validated(folder, kept, ours.room)
     errors = errors_in(kept, ours.how.despite)
     if errors:
         raise NotValid(

@@ -93,7 +93,8 @@ class Context:
 
 def _info(c: Context) -> Answer:
     siblings = [{"rfilename": path} for path in c.dataset.files]
-    info: dict[str, Any] = {"_id": "0" * 24, "id": c.found[1], "sha": c.dataset.commit, "private": False}
+    private = c.dataset.token is not None or c.found[1] in c.hub.writes.private
+    info: dict[str, Any] = {"_id": "0" * 24, "id": c.found[1], "sha": c.dataset.commit, "private": private}
     if c.query.get("expand") != ["sha"]:
         info |= {"gated": False, "disabled": False, "tags": [], "downloads": 0, "likes": 0, "siblings": siblings}
     return json_answer(info)

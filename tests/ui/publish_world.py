@@ -29,10 +29,12 @@ from core.ui.publish_process import write_json
 from core.ui.publish_wish import Wish
 from core.workflows.publish_papers import VERIFIED, keep_payload, verified_payload
 from core.workflows.publish_progress import FILE, Phase, Progress, write_progress
+from core.workflows.publish_work import beside
 from tests.publish.staged import noise_schema
 
 REPO, SOURCE_SUM = "owner/arc", "f" * 64
 COMMIT = "c" * 40
+AT = 1_700_000_000.0  # when it was verified
 
 
 def plan_of(source: Path, shards: int, size: int) -> Plan:
@@ -70,12 +72,13 @@ def gone() -> int:
     return ended.pid
 
 
-def verified(folder: Path, missing: Sequence[str] = ()) -> None:
-    """The last verification's report."""
+def verified(folder: Path, missing: Sequence[str] = (), *, copy: bool = False) -> None:
+    """The last verification's report; with `copy` beside the folder, too, as after a clean one."""
     view = look(folder)
     count = len(view.shards)
     found = Verified(REPO, "main", COMMIT, count, count - len(missing), tuple(missing), (), ())
-    keep_payload(folder / VERIFIED, verified_payload(found, view, 1_800_000_000.0))
+    for path in (folder / VERIFIED, *([beside(folder)] if copy else [])):
+        keep_payload(path, verified_payload(found, view, AT))
 
 
 def wish_of(world: Path, **more: Any) -> Wish:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -81,8 +82,16 @@ def begin(page: Page, source: Path, bandwidth: str) -> None:
     page.get_by_role("textbox", name="Bytes a second").fill(bandwidth)
     press(page, "Check and plan")
     seen(page, "No errors")
+    seen(page, rf"Goes to {REPO}, branch main, private \(new\)")
     page.get_by_text("I have looked at it, and I may publish").click(timeout=WAIT)
-    press(page, f"Publish to {REPO}")
+    press(page, f"Publish to {REPO} (private)")
+
+
+def stacked(page: Page) -> bool:
+    """Whether the two columns lie one below the other, each as wide as both."""
+    boxes = [one.bounding_box() for one in page.locator(".st-key-publish-two [data-testid=stColumn]").all()]
+    first, second = (box for box in boxes if box is not None)
+    return first["x"] == second["x"] and first["y"] + first["height"] <= second["y"]
 
 
 def test_a_publication_outlives_its_tab_and_its_app_and_ends_in_proof(
@@ -113,6 +122,14 @@ def test_a_publication_outlives_its_tab_and_its_app_and_ends_in_proof(
         expect(page.locator("code", has_text="rm -rf -- ")).to_be_visible(timeout=WAIT)
         assert page.locator(".scope-shards i.p").count() == 12
         assert trees.AWKWARD not in page.url and "staging" not in page.url
+        assert not stacked(page)
+        page.set_viewport_size({"width": 768, "height": 1024})
+        page.wait_for_function("matchMedia('(max-width: 1000px)').matches")
+        assert stacked(page)
+        staging = folder / "state" / "publish" / "owner--arc"
+        assert (staging / "manifest.jsonl").exists() and (staging / "validation.md").exists()  # nothing was removed
+        shutil.rmtree(staging)
+        seen(page, "The staging folder is gone")
+        expect(page.locator(".st-key-publish-go-on")).to_have_count(0)
         assert trees.AWKWARD not in app.log() and TOKEN not in app.log()
     assert sum(path.startswith("data/") for path in hub.datasets[REPO].files) == 12
-    assert (folder / "state" / "publish" / "owner--arc" / "manifest.jsonl").exists()  # nothing was removed

@@ -104,8 +104,12 @@ def test_what_was_typed_wrong_is_said_and_nothing_begins(desk: Path) -> None:
         ("relative", "owner/name", "no whole path"),
         (here, "name", "no name of a dataset"),
         (here, "", "no name yet"),
-        (here, "stranger/name", "belongs to nobody in stranger"),
-        ("", "owner/name", "there is no folder"),
+        (
+            here,
+            "stranger/name",
+            "token (tester's) may not write to stranger/name: tester is no member of stranger",
+        ),
+        ("", "owner/name", "no folder is named yet"),
     ):
         app.text_input(key="publish-source").input(source)
         app.text_input(key="publish-repo").input(repo)

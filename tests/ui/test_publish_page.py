@@ -69,7 +69,7 @@ def test_a_plan_that_does_not_fit_says_what_would_help(desk: Path) -> None:
     made.checked(one, fits=False)
     app = publish()
     assert "Disk: 298 GB needed, 40.0 GB may be used of 50.0 GB – **does not fit**" in texts(app)
-    assert "What would help: free shards once they are proven" in texts(app)
+    assert "What would help: switch on “Free each shard once it is proven” below" in texts(app)
     assert not pressable(app, "publish-start")
     assert any(t.key == f"publish-roll-{one.wish.key}" for t in app.toggle)
 

@@ -13,7 +13,9 @@ from hypothesis import strategies as some
 
 from core.cli_publish import publish_app
 from core.errors import BadPlan, BadSettings, BadTree
+from core.publish.findings import Trouble
 from core.publish.records import STATES, State
+from core.publish.report import as_json
 from core.settings import Settings, load_settings
 from core.ui import publish_token
 from core.ui.publish_grid import LOOKS, MOST, grid_of, in_words, squares_html
@@ -30,7 +32,8 @@ from core.ui.publish_wish import (
     verify_command,
     wish_in,
 )
-from core.ui.publish_words import bar_line, clock, report_in, span, stepper
+from core.ui.publish_words import amount, at_rest, bar_line, clock, fit_lines, span, stepper, verdict
+from core.workflows.publish_papers import report_in
 from core.workflows.publish_progress import Progress
 from tests.hubserver.writes import person
 from tests.ui import publish_world as made
@@ -144,6 +147,27 @@ def test_words_of_time() -> None:
         "1 s", "40 s", "39 min", "2 h 5 min", "2 d 1 h"]  # fmt: skip
     assert clock(1_800_000_000, ZoneInfo("Europe/Berlin"), 1_800_000_000) == "09:00"
     assert clock(1_800_000_000, None, 1_800_100_000) == "Fri 08:00 UTC"
+    assert clock(1_800_000_000, None, 1_801_000_000) == "15 Jan 2027, 08:00 UTC"
+
+
+def test_words_of_bytes() -> None:
+    assert [amount(count) for count in (0, 512, 4096, 293e9)] == ["0 B", "512 B", "4.10 kB", "293 GB"]
+    assert fit_lines(made.plan())[0] == (
+        True,
+        "RAM: 100 MB needed, 125 MB with a margin, 10.0 GB may be used of 16.0 GB",
+    )
+
+
+def test_the_verdict_counts_only_what_nobody_overrode() -> None:
+    found = report_in(made.report(Trouble("column-count"), Trouble("file-empty", "a"), Trouble("face", "b")))
+    assert found is not None
+    tone, said = verdict(found, ("column-count",))
+    assert tone == "bad" and said.startswith(
+        "1 kind of error must be mended before this can be published, 1 overridden"
+    )
+    tone, said = verdict(found, ("column-count", "file-empty"))
+    assert tone == "warn" and said.startswith("No errors left, 2 overridden by you; 1 kind of warning to look at")
+    assert verdict(found)[1].startswith("2 kinds of error must be mended before this can be published (")
 
 
 def test_a_step_that_waits_says_until_when_and_one_that_works_how_long() -> None:
@@ -154,15 +178,15 @@ def test_a_step_that_waits_says_until_when_and_one_that_works_how_long() -> None
     waits = replace(told, phase="waiting", until=1_800_000_060.0)
     assert bar_line(waits, 1_800_000_000.0, None).endswith("waiting until 08:01 UTC (60 s)")
     assert bar_line(waits, 1_800_000_061.0, None).endswith("trying again now")
+    assert {bar_line(at_rest(one), 0.0, None) for one in (told, waits)} == {
+        "Sending to the Hub · 3 of 4 shards · 3.00 GB of 4.00 GB"
+    }
     assert [mark for _, mark in stepper(told, False)] == ["✓", "✓", "●", "○", "○"]
     assert [mark for _, mark in stepper(told, False, unbuilt=3)] == ["✓", "●", "●", "○", "○"]
     assert {mark for _, mark in stepper(None, True)} == {"✓"}
 
 
 def test_a_report_comes_back_as_it_was() -> None:
-    from core.publish.findings import Trouble
-    from core.publish.report import as_json
-
     told = made.report(Trouble("file-empty", "a/b.nii.gz"), Trouble("face", "", "nose"))
     found = report_in(told)
     assert found is not None and as_json(found) == {k: v for k, v in told.items() if k != "source"}
@@ -171,7 +195,7 @@ def test_a_report_comes_back_as_it_was() -> None:
 
 def test_how_a_run_ended_is_told_by_whoever_knows() -> None:
     step = Step("run", 1, 1.0, 100.0)
-    said = ("the disk is full", "free 3 GB (--rolling)")
+    said = ("the disk is full", "free shards once they are proven (--rolling) (3.0 GB)")
     assert stand_of(None, False, None, ("", ""), None).standing == "new"
     assert stand_of(step, True, None, ("", ""), None).standing == "starting"
     refused = stand_of(step, False, None, said, None)
@@ -255,4 +279,5 @@ def test_of_what_the_hub_says_only_the_rights_are_kept() -> None:
     kept = publish_token.reduced(said)
     assert "example" not in str(kept)
     writer = publish_token.Writer("tester", kept)
-    assert writer.refusal("owner/x") == "" and "nobody" in writer.refusal("stranger/x")
+    assert writer.refusal("owner/x") == "" and "tester is no member of stranger" in writer.refusal("stranger/x")
+    assert "of tester's" in writer.remedy and "HF_TOKEN" in writer.remedy

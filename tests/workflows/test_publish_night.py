@@ -9,10 +9,13 @@ from pathlib import Path
 import pytest
 
 from core.errors import HubDenied, NotProven, NotSent, PublishCancelled
+from core.publish.report import as_markdown
 from core.publish.sending import USUAL, Clock
 from core.settings import Settings
 from core.workflows.publish_ask import HOUR_S, How, Publication
+from core.workflows.publish_dataset import validate_source
 from core.workflows.publish_night import publish
+from core.workflows.publish_papers import VALIDATION, VALIDATION_TEXT, keep_payload, read_paper
 from core.workflows.publish_progress import Progress
 from core.workflows.publish_status import status
 from core.workflows.publish_validity import errors_in
@@ -44,6 +47,7 @@ def night(
     fast: Fast,
     when: Callable[[Progress], None] = lambda now: None,
     cancelled: Callable[[], bool] = lambda: False,
+    validated: Path | None = None,
     **how: object,
 ) -> Outcome:
     """One run; `when` is told of every beat."""
@@ -59,7 +63,8 @@ def night(
         when(now)
 
     to = Publication(at.source, at.schema, REPO, at.staging)
-    return publish(settings, to, How(counts=False, **how), tell, cancelled, waits=fast.clock)  # type: ignore[arg-type]
+    asked = How(counts=False, **how)  # type: ignore[arg-type]
+    return publish(settings, to, asked, tell, cancelled, validated=validated, waits=fast.clock)
 
 
 def once(phase: str, act: Callable[[], None]) -> Callable[[Progress], None]:
@@ -196,6 +201,19 @@ def test_a_report_that_cannot_be_read_allows_nothing() -> None:
     assert errors_in({"findings": [error]}, frozenset()) == ("a mask elsewhere",)
     assert errors_in({"findings": [error]}, frozenset({"grid-differs"})) == ()
     assert errors_in({"findings": [{"severity": "fine"}]}, frozenset()) and errors_in({"findings": [1]}, frozenset())
+
+
+def test_a_validation_from_elsewhere_is_kept_for_people_too(tmp_path: Path) -> None:
+    with owner(tmp_path, "bids") as at:
+        found = validate_source(at.source, at.schema, How(counts=False))
+        keep_payload(tmp_path / "report.json", found.payload())
+        fast, text = Fast(), at.staging / VALIDATION_TEXT
+        assert night(at, fast, validated=tmp_path / "report.json").found.ok
+        assert not any(now.phase == "validate" for now in fast.seen), "it was believed"
+        assert read_paper(at.staging / VALIDATION) == found.payload()
+        assert text.read_text(encoding="utf-8").startswith(as_markdown(found.report)[:200])
+        text.unlink()
+        assert night(at, Fast()).found.ok and text.exists()
 
 
 def test_patience_becomes_attempts() -> None:
