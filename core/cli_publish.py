@@ -14,6 +14,7 @@ import typer
 from core.cli_publish_words import (
     BandwidthOption,
     BytesOption,
+    CheckedOption,
     CountsOption,
     CreateOption,
     DespiteOption,
@@ -59,6 +60,7 @@ def validate(
     seed: SeedOption = 0,
     counts: CountsOption = True,
     licence: LicenceOption = None,
+    staging: CheckedOption = None,
     progress: ProgressOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,7 +70,9 @@ def validate(
 
     how = how_of(sample=sample, seed=seed, counts=counts, licence=licence)
     with stopping() as stopped:
-        found = validate_source(source, schema.value, how, teller(), stopped, progress)
+        found = validate_source(source, schema.value, how, teller(), stopped, progress, staging)
+    if staging is not None:
+        note(f"the report is kept in {staging.expanduser().absolute()}: what is built and sent from there goes by it")
     say(found.payload(), as_json, lambda: iter([as_markdown(found.report).rstrip("\n"), "", NOTICE]))
     if not found.report.ok:
         note(f"error: {verdict(found.report).rstrip('.')}; mend what the report names, and validate again")
@@ -99,7 +103,9 @@ def plan(
     how = how_of(
         rolling=rolling, window=window, bandwidth=bandwidth, licence=licence, sample=sample, seed=seed, counts=counts
     )
-    told = payload_of(prospect(load_settings(), _to(source, schema, repo, staging, revision, limit), how))
+    to = _to(source, schema, repo, staging, revision, limit)
+    with stopping() as stopped:
+        told = payload_of(prospect(load_settings(), to, how, stopped))
     say(told, as_json, lambda: plan_lines(told))
     if not told["fits"]:
         note(f"it does not fit: {told['help']}")
@@ -184,8 +190,14 @@ def verify(
 @publish_app.command()
 def status(staging: StagingOption, as_json: JsonOption = False) -> None:
     """How a staging folder stands, also while another process works in it."""
+    from core.workflows.publish_gone import as_json as payload_of
+    from core.workflows.publish_gone import gone, lines
     from core.workflows.publish_status import status as look
 
+    found = gone(staging)
+    if found is not None:
+        say(payload_of(found), as_json, lambda: lines(found))
+        return
     _say_status(look(staging, compare=True), as_json)
 
 
@@ -233,15 +245,20 @@ def run(
 
 def _to(source: Path, schema: Any, repo: str, staging: Path, revision: str, limit: int | None) -> Any:
     """From where to where. Raises BadSource, BadPlan."""
+    from core.publish.schema import schema_named
     from core.workflows.publish_ask import Publication
 
+    if limit is not None and schema_named(schema.value).one_row_per_shard:
+        note(f"--limit changes nothing: {schema.value} has a shard for every row")
     more = {} if limit is None else {"limit": limit}
     return Publication(source, schema.value, repo, staging, revision, **more)
 
 
 def _say_stepped(found: Any, as_json: bool) -> None:
     if not found.validated:
-        note("this source was not validated for this folder: `publish validate` checks it, `publish run` does it all")
+        from core.workflows.publish_checked import command_for
+
+        note(f"this source was not validated for this folder; this does it: {command_for(found.status)}")
     _say_status(found.status, as_json)
 
 

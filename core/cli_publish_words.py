@@ -53,6 +53,9 @@ SchemaOption = Annotated[SchemaName, typer.Option("--schema", help="what the fol
 RepoOption = Annotated[str, typer.Option("--repo", metavar="OWNER/NAME", help="a dataset on the Hub")]
 RevisionOption = Annotated[str, typer.Option("--revision", help="a branch of it")]
 StagingOption = Annotated[Path, typer.Option("--staging", help="the folder in which shards are built")]
+CheckedOption = Annotated[
+    Path | None, typer.Option("--staging", help="keep the report in this folder, for `build` and `upload` to go by")
+]
 RollingOption = Annotated[bool, typer.Option(help="free each shard once the repository has proven to hold it")]
 WindowOption = Annotated[
     int | None, typer.Option(metavar="SIZE", parser=_size, help="of shards on the disk at a time, with --rolling")
@@ -74,7 +77,9 @@ StepPatienceOption = Annotated[
 ]
 CreateOption = Annotated[bool, typer.Option("--create/--no-create", help="make the repository if there is none")]
 PublicOption = Annotated[bool, typer.Option("--public", help="make it for everybody to see; private by default")]
-ReplaceOption = Annotated[bool, typer.Option("--replace", help="in place of shards of the same names there")]
+ReplaceOption = Annotated[
+    bool, typer.Option("--replace", help="in place of shards of the same names, or another card, there")
+]
 FilesOption = Annotated[int, typer.Option("--commit-files", min=1, help="shards of one commit at most")]
 BytesOption = Annotated[
     int | None, typer.Option("--commit-bytes", metavar="SIZE", parser=_size, help="of one commit at most, like 20G")
@@ -231,7 +236,12 @@ def status_lines(told: Mapping[str, Any]) -> Iterator[str]:
 
         yield f"process {now['pid']}: {in_words(Progress(**now))}"
     if told["stale"]:
-        yield f"{shards(told['stale'])} built from a source that changed since: build again before anything is sent"
+        left = any(told["states"].get(state) for state in ("planned", "built"))
+        step = "build again before anything is sent" if left else "verify again, which compares their bytes"
+        yield f"{shards(told['stale'])} built from a source that changed since: {step}"
+    if told["unpublished"]:
+        more = told["unpublished"]
+        yield f"{more} row{'s are' if more > 1 else ' is'} in the source and in no shard: build says how to go on"
     if told["damaged"]:
         yield f"{told['damaged']} lines of the folder's record are damaged and left out"
     if told["verified"] is not None:

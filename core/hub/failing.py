@@ -5,12 +5,17 @@ Decides only. What a status means is refusal.py's; here it is who said so, and w
 
 from __future__ import annotations
 
+import re
+
 import httpx2
 
 from core.errors import HubDenied, HubError, HubOffline, HubServerError, HubTimeout
 from core.hub.refusal import error_of
 
 AGAIN = "start again: it goes on where it stopped"
+_SECRET = re.compile(r"hf_\w+|[\w+/=.~-]{32,}")  # a token, or a word as long as one
+_ADDRESS = re.compile(r"\w+://\S+")
+_MOST_TOLD = 200  # characters
 
 
 def refused(response: httpx2.Response, endpoint: str) -> HubError:
@@ -22,12 +27,26 @@ def refused(response: httpx2.Response, endpoint: str) -> HubError:
     """
     headers = {name.lower(): value for name, value in response.headers.items()}
     home = _origin(response.url) == _origin(httpx2.URL(endpoint))
-    if home and response.status_code in (401, 403):
+    if home and response.status_code == 401:
         return HubDenied(
-            f"the Hub refuses the token ({response.status_code})",
-            hint="set HF_TOKEN to one that may write, and start again: it goes on where it stopped",
+            "the Hub refuses the token (401); it may have expired",
+            hint=f"set HF_TOKEN to one that may write, and {AGAIN}",
+        )
+    if home and response.status_code == 403:
+        said = told(headers.get("x-error-message", ""))
+        return HubDenied(
+            "the Hub does not allow it (403)" + (f": {said}" if said else ""),
+            hint="look whether the token may write there, whether the branch is protected, and whether there is room "
+            f"left in your storage; then {AGAIN}",
         )
     return error_of(response.status_code, headers, has_token=True, home=home)
+
+
+def told(message: str) -> str:
+    """What the Hub says in a header, on one short line: what may be a secret or an address is left out."""
+    plain = "".join(c if c.isprintable() else " " for c in message)
+    text = " ".join(_SECRET.sub("…", _ADDRESS.sub("…", plain)).split())
+    return text if len(text) <= _MOST_TOLD else text[:_MOST_TOLD] + "…"
 
 
 def broken(error: httpx2.TransportError) -> HubError:

@@ -34,12 +34,14 @@ from core.hub.client import USER_AGENT, check_repo
 from core.hub.failing import AGAIN, broken, late, refused
 from core.hub.outgoing import Outgoing, Pace, Reader, Sent, Watch, sum_of, tell_nobody
 from core.hub.policy import POLL_S, Cancelled
-from core.hub.rights import refusal_of
+from core.hub.rights import is_stranger, refusal_of
 
 T = TypeVar("T")
 _NETWORK = (httpx2.HTTPError, httpx2.InvalidURL, httpx2.StreamError)
 _KNOWN = (StrokescopeError, *_NETWORK, OSError, RuntimeError, ValueError, LookupError, TypeError, AttributeError)
 _REPEATED = frozenset({408, 425, 429, 500, 502, 503, 504})  # huggingface_hub would ask again after these by itself
+_MAKE = "make a token with write access at huggingface.co/settings/tokens"
+_STRANGER = "give a repository of your own with --repo, or set HF_TOKEN to a token of somebody who belongs there"
 _DEEP = 8  # exceptions that were raised from each other
 
 
@@ -119,7 +121,7 @@ class Pusher:
         who = self._call(lambda watch: self._api.whoami(), cancelled)
         why = refusal_of(who, check_repo(repo))
         if why is not None:
-            raise HubDenied(why, hint="make a token with write access at huggingface.co/settings/tokens")
+            raise HubDenied(why, hint=_STRANGER if is_stranger(who, repo) else _MAKE)
         return str(who.get("name", ""))
 
     def create(self, repo: str, private: bool, cancelled: Cancelled) -> None:

@@ -37,7 +37,8 @@ def error_of(status: int, headers: Mapping[str, str], has_token: bool, home: boo
         return HubDenied(what, hint=step if known else f"check its name, or {step}")
     if status in (404, 410):
         what = {"RepoNotFound": "dataset", "RevisionNotFound": "revision", "EntryNotFound": "file"}.get(code, "page")
-        return HubNotFound(f"the Hub has no such {what}", hint="check the source's name and revision")
+        first = "check HF_ENDPOINT, or " if what == "page" else ""
+        return HubNotFound(f"the Hub has no such {what}", hint=f"{first}check the source's name and revision")
     if status in (408, 425) or status >= 500:
         wait = retry_after(headers, default=0.0)
         hint = in_seconds(wait) if wait > 0 else "try again in a minute"

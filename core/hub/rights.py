@@ -28,6 +28,13 @@ def refusal_of(who: Mapping[str, Any], repo: str) -> str | None:
     return f"this token may only read in {owner}" if roles.get(owner) == "read" else None
 
 
+def is_stranger(who: Mapping[str, Any], repo: str) -> bool:
+    """Whether the token's owner has nothing to do with the dataset's owner, so that no other token of theirs helps."""
+    owner, orgs = repo.partition("/")[0], who.get("orgs")
+    known = {org.get("name") for org in orgs if isinstance(org, Mapping)} if isinstance(orgs, list) else {owner}
+    return owner not in {who.get("name"), *known}
+
+
 def _scoped(fine: object, owner: str, repo: str) -> bool:
     scopes = fine.get("scoped") if isinstance(fine, Mapping) else None
     if not isinstance(scopes, list):

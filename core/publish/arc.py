@@ -7,6 +7,7 @@ dataset_description.json.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 
 from core.publish.choosing import Chooser
 from core.publish.participants import read_licence, read_participants
@@ -34,19 +35,21 @@ _WANTED = {
 }
 
 
-def read(listing: Listing, schema: Schema) -> Found:
-    """The rows of a tree in this layout, one per session."""
-    images, sessions = _sort(listing)
-    people, tables, troubles = read_participants(listing, _WANTED)
+def read(listing: Listing, schema: Schema, pause: Callable[[], None]) -> Found:
+    """The rows of a tree in this layout, one per session; `pause` may raise to stop."""
+    images, sessions = _sort(listing, pause)
+    here = {subject for subject, _ in sessions.values()}
+    people, tables, troubles = read_participants(listing, _WANTED, here, pause)
     troubles += images.troubles
     rows = []
     for row_id in sorted(images.rows, key=natural):
+        pause()
         subject, session = sessions[row_id]
         files, found = images.row(row_id, schema)
         troubles += found
         values = {"subject_id": subject, "session_id": session, **people.values_of(subject)}
         rows.append(Row(row_id, files, {column.name: values.get(column.name) for column in schema.scalars}))
-    troubles += people.unmatched({subject for subject, _ in sessions.values()})
+    troubles += people.unmatched(here)
     licence, about, more = read_licence(listing)
     return Found(
         schema,
@@ -58,10 +61,11 @@ def read(listing: Listing, schema: Schema) -> Found:
     )
 
 
-def _sort(listing: Listing) -> tuple[Chooser, dict[str, tuple[str, str]]]:
+def _sort(listing: Listing, pause: Callable[[], None]) -> tuple[Chooser, dict[str, tuple[str, str]]]:
     """The images by session and column, and row id -> (subject, session)."""
     images, sessions = Chooser(), {}
     for path, file in listing.files.items():
+        pause()
         column, found = _column(path)
         if found is None or column is None:
             continue

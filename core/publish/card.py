@@ -6,18 +6,17 @@ texts only; finish.py sends them.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from core.publish.credit import NOBODY, Credit, credit_in, plain
+from core.publish.front import blocks, merged, quoted, split
 from core.publish.schema import Column, Kind, Schema
 from core.publish.view import View
 
 FRAME = "Research use only, not a medical device."
+CREDIT = "credit"  # a note: whom the source's description names, as credit.py keeps it
 BEGIN, END = "<!-- strokescope: begin -->", "<!-- strokescope: end -->"
-_FRONT = re.compile(r"\A---[ \t]*\r?\n(.*?)^---[ \t]*(?:\r?\n|\Z)", re.DOTALL | re.MULTILINE)
-_KEY = re.compile(r"^([A-Za-z_][A-Za-z0-9_-]*)[ \t]*:", re.MULTILINE)
 _TYPES: dict[Kind, tuple[str, str]] = {
     "image": ("dtype", "nifti"),
     "images": ("list", "nifti"),
@@ -42,6 +41,7 @@ class About:
         licence: as the Hub writes it; "" if nobody says.
         present: column -> rows that have it; empty if nobody counted.
         bytes: of all shards.
+        credit: whom the source's description names.
     """
 
     schema: Schema
@@ -51,6 +51,12 @@ class About:
     shards: int
     bytes: int
     present: Mapping[str, int]
+    credit: Credit = NOBODY
+
+    @property
+    def title(self) -> str:
+        """The dataset's name; "" if nobody gave it one."""
+        return self.schema.title or self.credit.name
 
 
 def about(view: View, licence: str = "", present: Mapping[str, int] | None = None) -> About:
@@ -63,20 +69,19 @@ def about(view: View, licence: str = "", present: Mapping[str, int] | None = Non
     schema = view.header.schema
     rows = sum(len(shard.rows) for shard in shards)
     size = sum(shard.bytes or shard.expected_bytes for shard in shards)
-    return About(schema, view.identity.repo, licence or schema.licence, rows, len(shards), size, present or {})
+    told = (schema, view.identity.repo, licence or schema.licence, rows, len(shards), size, present or {})
+    return About(*told, credit_in(view.notes.get(CREDIT)))
 
 
 def card(about: About, existing: str = "") -> str:
     """The README.md: ours, inside what is there already."""
-    found = _FRONT.match(existing)
-    front, body = (found[1], existing[found.end() :]) if found else ("", existing)
-    return f"---\n{_merged(front, metadata(about))}---\n{_placed(body, text(about))}"
+    front, body = split(existing)
+    return f"---\n{merged(front, metadata(about))}---\n{_placed(body, text(about))}"
 
 
 def tells(about: About, existing: str) -> bool:
     """Whether a README.md tells what ours must: our part, whose data it is made of, under which licence."""
-    found = _FRONT.match(existing)
-    kept = dict(_blocks(found[1])) if found else {}
+    kept = dict(blocks(split(existing)[0]))
     wanted = {key: lines for key, lines in metadata(about).items() if key != "pretty_name"}
     return text(about) in existing and all(kept.get(key) == lines for key, lines in wanted.items())
 
@@ -86,8 +91,8 @@ def metadata(about: About) -> dict[str, str]:
     split, schema = about.schema.split, about.schema
     features = "".join(_feature(column) for column in schema.columns)
     found = {
-        "pretty_name": f"pretty_name: {_quoted(schema.title)}\n",
-        "license": f"license: {_quoted(about.licence)}\n",
+        "pretty_name": f"pretty_name: {quoted(about.title)}\n",
+        "license": f"license: {quoted(about.licence)}\n",
         "configs": (
             f"configs:\n- config_name: default\n  data_files:\n  - split: {split}\n    path: data/{split}-*.parquet\n"
         ),
@@ -97,23 +102,26 @@ def metadata(about: About) -> dict[str, str]:
             f"  download_size: {about.bytes}\n  dataset_size: {about.bytes}\n"
         ),
     }
-    unknown = ("pretty_name",) * (not schema.title) + ("license",) * (not about.licence)
+    unknown = ("pretty_name",) * (not about.title) + ("license",) * (not about.licence)
     return {key: lines for key, lines in found.items() if key not in unknown}
 
 
 def text(about: About) -> str:
     """The part of the text that is ours, between its marks."""
-    schema, size = about.schema, f"{about.bytes / 1e9:.2f} GB"
-    lines = [BEGIN, f"# {schema.title}" if schema.title else "# Images", ""]
+    schema, credit = about.schema, about.credit
+    size = f"{about.bytes / 1e9:.2f} GB" if about.bytes >= 1e8 else f"{about.bytes / 1e6:.2f} MB"
+    lines = [BEGIN, f"# {plain(about.title)}" if about.title else "# Images", ""]
     lines += [f"{about.rows} {schema.unit}s, one a row, in {about.shards} Parquet shards ({size}).", "", FRAME, ""]
     lines += [f"Source: {schema.url}", ""] if schema.url else []
-    lines += [f"Licence: {about.licence}", ""] if about.licence else []
+    lines += [f"Authors: {', '.join(map(plain, credit.authors))}", ""] if credit.authors else []
+    lines += [f"Licence: {plain(about.licence)}", ""] if about.licence else []
     lines += ["| column | what | rows with it |", "|---|---|---|"]
     lines += [_line(column, about) for column in schema.columns]
     lines += ["", "```python", "from datasets import load_dataset", ""]
     lines += [f'rows = load_dataset("{about.repo}", split="{schema.split}")', "```", ""]
-    if schema.cite:
-        lines += ["Please cite:", ""] + [f"- {one}" for one in schema.cite] + [""]
+    cite = (*schema.cite, *map(plain, credit.cite))
+    if cite:
+        lines += ["Please cite:", ""] + [f"- {one}" for one in cite] + [""]
     return "\n".join([*lines, END])
 
 
@@ -128,34 +136,7 @@ def _cell(name: str) -> str:
 
 def _feature(column: Column) -> str:
     key, value = _TYPES[column.kind]
-    return f"  - name: {_quoted(column.name)}\n    {key}: {value}\n"
-
-
-def _quoted(value: str) -> str:
-    """A text as YAML reads it, whatever is in it: JSON is a part of YAML."""
-    return json.dumps(value, ensure_ascii=False)
-
-
-def _merged(front: str, ours: Mapping[str, str]) -> str:
-    """The metadata: the keys of others as they were written, ours in place of what they were."""
-    left = dict(ours)
-    parts: list[str] = []
-    for key, lines in _blocks(front):
-        parts.append(left.pop(key) if key in left else "" if key in ours else lines)
-    return "".join([*parts, *left.values()])
-
-
-def _blocks(front: str) -> Sequence[tuple[str, str]]:
-    """Top-level keys with all their lines; what precedes the first has the key ""."""
-    starts = [(found[1], found.start()) for found in _KEY.finditer(front)]
-    ends = [*(start for _, start in starts[1:]), len(front)][: len(starts)]
-    head = front[: starts[0][1]] if starts else front
-    found = [("", head)] if head.strip() else []
-    return found + [(key, _ended(front[start:end])) for (key, start), end in zip(starts, ends, strict=True)]
-
-
-def _ended(lines: str) -> str:
-    return lines if lines.endswith("\n") else lines + "\n"
+    return f"  - name: {quoted(column.name)}\n    {key}: {value}\n"
 
 
 def _placed(body: str, ours: str) -> str:

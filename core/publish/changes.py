@@ -1,7 +1,8 @@
 """Changes: what of the source is not what a staging folder was planned for or built from.
 
-New times alone are no change: the bytes are summed again and compared. What is not sent yet is planned anew; what was
-sent is told, and nothing is guessed. Changes no shard.
+By the stamps of its images here, by its tables and the list of its files in rescan.py; `drift` puts both together. New
+times alone are no change: the bytes are summed again and compared. What is not sent yet is planned anew; what was sent
+is told, and nothing is guessed. Changes no shard.
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from core.errors import PublishCancelled, PublishError, SourceChanged
+from core.publish.foreign import anew
 from core.publish.plan import Plan, ShardPlan
 from core.publish.records import ShardRecord
+from core.publish.rescan import since
 from core.publish.rows import FileRef
 from core.publish.source import Seen, sum_file
 from core.publish.staging import Staging
 from core.publish.view import View
 
 _NAMED = 3  # shards that a sentence lists
+Cancelled = Callable[[], bool]
+
+
+def never() -> bool:
+    """Goes on."""
+    return False
 
 
 @dataclass(frozen=True)
@@ -28,14 +37,36 @@ class Drift:
     Attributes:
         changed: indices of shards of which a file has another size or time.
         gone: of the others, those of which a file is not there; none if nothing of the source is there at all.
+        values: of all, those whose rows have other values now, or more images.
+        rows: ids of rows of the source that are in no shard.
     """
 
     changed: tuple[int, ...] = ()
     gone: tuple[int, ...] = ()
+    values: tuple[int, ...] = ()
+    rows: tuple[str, ...] = ()
+
+    def stale(self, view: View) -> tuple[int, ...]:
+        """Built shards that are not to be sent: their source changed, or was taken away."""
+        shards = view.shards
+        away = (index for index in self.gone if shards[index].state == "built")
+        return tuple(sorted({index for index in (*self.changed, *self.values) if shards[index].is_made} | set(away)))
 
 
-def drift(view: View) -> Drift:
-    """Look at the source's stamps; reads no file."""
+@dataclass(frozen=True)
+class Other:
+    """What is not as it was built, whatever its times say.
+
+    Attributes:
+        shards: indices of built ones. rows: ids of the source's rows that are in none.
+    """
+
+    shards: tuple[int, ...] = ()
+    rows: tuple[str, ...] = ()
+
+
+def drift(view: View, cancelled: Cancelled = never) -> Drift:
+    """Look at the source's stamps; opens no image. Raises PublishCancelled."""
     changed: list[int] = []
     gone: list[int] = []
     anything = False
@@ -46,32 +77,38 @@ def drift(view: View) -> Drift:
             changed.append(shard.index)
         elif None in now:
             gone.append(shard.index)
-    return Drift(tuple(changed), tuple(gone) if anything else ())
+    found = since(view, cancelled)
+    return Drift(tuple(changed), tuple(gone) if anything else (), found.values, found.rows)
 
 
 def stale(view: View) -> tuple[int, ...]:
     """Built shards that are not to be sent without being built again: their source changed, or was taken away."""
-    found, shards = drift(view), view.shards
-    away = (index for index in found.gone if shards[index].state == "built")
-    return tuple(sorted({index for index in found.changed if shards[index].is_made} | set(away)))
+    return drift(view).stale(view)
 
 
-def check(view: View) -> None:
-    """Raise SourceChanged if built shards are not of the source as it lies there now."""
-    found = stale(view)
-    if not found:
-        return
-    names = [view.shards[index].name for index in found]
-    late = any(view.shards[index].is_remote for index in found)
-    raise SourceChanged(
-        f"the source of {len(found)} shards changed since they were built ({_named(names)})",
-        hint="build again, or run it again: "
-        + ("it compares their bytes, and names what was sent otherwise" if late else "only these are made anew"),
-    )
+def check(view: View, cancelled: Cancelled = never) -> None:
+    """Raise SourceChanged if the shards are not of the source as it lies there now, or not of all of it."""
+    now = drift(view, cancelled)
+    found = now.stale(view)
+    if found:
+        names = [view.shards[index].name for index in found]
+        late = any(view.shards[index].is_remote for index in found)
+        raise SourceChanged(
+            f"the source of {len(found)} shards changed since they were built ({_named(names)})",
+            hint="build again, or run it again: "
+            + ("it compares their bytes, and names what was sent otherwise" if late else "only these are made anew"),
+        )
+    if now.rows:
+        count = f"{len(now.rows)} {view.header.schema.unit}{'s' * (len(now.rows) > 1)}"
+        raise SourceChanged(
+            f"{count} of the source {'are' if len(now.rows) > 1 else 'is'} in no shard: it has grown since the staging "
+            f"folder was begun ({_named(now.rows)})",
+            hint=anew(view),
+        )
 
 
-def reread(staging: Staging, cancelled: Callable[[], bool]) -> tuple[int, ...]:
-    """Built shards whose source has other bytes now. Files with new times alone are summed, and their times kept.
+def reread(staging: Staging, cancelled: Cancelled) -> Other:
+    """What the source has otherwise now. Files with new times alone are summed, and their times kept.
 
     Raises:
         PublishCancelled.
@@ -81,9 +118,10 @@ def reread(staging: Staging, cancelled: Callable[[], bool]) -> tuple[int, ...]:
         if cancelled():
             raise PublishCancelled("stopped", hint="start again; nothing was changed")
 
-    other: list[int] = []
+    now = drift(staging.view, cancelled)
+    other = {index for index in now.values if staging[index].is_made}
     root = staging.view.root
-    for index in drift(staging.view).changed:
+    for index in now.changed:
         shard = staging[index]
         files = tuple(_now(root, file) for file in shard.files)
         if not shard.is_made:
@@ -99,8 +137,8 @@ def reread(staging: Staging, cancelled: Callable[[], bool]) -> tuple[int, ...]:
         if same:
             staging.touched(index, files)
         else:
-            other.append(index)
-    return tuple(other)
+            other.add(index)
+    return Other(tuple(sorted(other)), now.rows)
 
 
 def settle(plan: Plan, staging: Staging, seen: Seen, only: Collection[int] | None = None) -> tuple[int, ...]:
@@ -132,7 +170,8 @@ def settle(plan: Plan, staging: Staging, seen: Seen, only: Collection[int] | Non
     if late:
         raise SourceChanged(
             f"after they were sent, the source of some shards changed: {len(late)} ({_named(late)})",
-            hint="restore the source, or publish from a new staging folder: what stayed the same is not sent again",
+            hint="restore the source, or publish it from a new staging folder, with --replace: what stayed the same is "
+            "not sent again",
         )
     return tuple(again)
 

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from core.publish.findings import Trouble
-from core.publish.rows import is_nifti
+from core.publish.rows import Scalar, is_nifti
 from core.publish.schema import Column
-from core.publish.texts import holds_date
+from core.publish.texts import holds_date, is_full_name, is_titled, may_name, surely_names
 from core.publish.tree import Tree
 
 _PERSON = re.compile(
@@ -20,6 +20,11 @@ _PERSON = re.compile(
     r"|dob|mrn|ssn|(medical_)?record_?(number|no)|(patient|hospital|insurance|social_security)_?(id|number|no)|passport"
     r"|(e_?mail|home|street)?_?address|e_?mail|(tele|mobile_?)?phone(_?number)?|zip(_?code)?|post(al)?_?code"
 )
+_STAFF = re.compile(
+    r"^who$|(^|_)(surgeon|physician|doctor|neurologist|radiologist|operator|rater|reader|investigator|examiner|nurse"
+    r"|therapist|contact|caregiver|relative|spouse|referrer|referred_by)($|_)"
+)
+_REMARKS = re.compile(r"(^|_)(comments?|notes?|remarks?|free_?text|narrative|anamnesis)($|_)")
 _OTHERS = (
     ".img",
     ".hdr",
@@ -37,6 +42,7 @@ _OTHERS = (
 )
 _TABLES = (".tsv", ".csv", ".xlsx", ".xls")
 _OLD = 89
+_MOST = 500  # letters of a cell in which names are looked for
 _LONG = 40  # letters, from which a text is more than a category
 
 
@@ -107,16 +113,47 @@ def _left(tree: Tree) -> Iterator[Trouble]:
 def _people(tree: Tree) -> Iterator[Trouble]:
     for column in tree.schema.scalars:
         name = re.sub(r"[^a-z0-9]+", "_", column.name.lower()).strip("_")
-        values = [row.values[column.name] for row in tree.rows]
-        texts = [value for value in values if isinstance(value, str)]
-        if column.name not in ("subject_id", "session_id") and _PERSON.fullmatch(name):
+        is_id = column.name in ("subject_id", "session_id")
+        texts = _texts(tree, column)
+        if not is_id and _PERSON.fullmatch(name):
             yield Trouble("column-person", "", column.name)
-        elif any(holds_date(text) for text in texts):
+            continue
+        if not is_id:
+            yield from _named(column.name, bool(_STAFF.search(name)), texts)
+        if any(holds_date(text) for text in texts):
             yield Trouble("column-date", "", column.name)
-        elif any(len(text) > _LONG and text.count(" ") > 3 for text in texts):
+        elif any(
+            (len(text) > _LONG and text.count(" ") > 3) or (_REMARKS.search(name) and " " in text) for text in texts
+        ):
             yield Trouble("column-text", "", column.name)
         if "age" in name.split("_"):
             yield from _ages(tree, column)
+
+
+def _texts(tree: Tree, column: Column) -> dict[str, int]:
+    """Every text of the column, and how many subjects have it."""
+    found: dict[str, set[Scalar]] = {}
+    for row in tree.rows:
+        value = row.values[column.name]
+        if isinstance(value, str):
+            found.setdefault(value, set()).add(row.values["subject_id"])
+    return {text: len(subjects) for text, subjects in found.items()}
+
+
+def _named(column: str, of_staff: bool, texts: Mapping[str, int]) -> Iterator[Trouble]:
+    """Cells that name somebody, and those that may: a text that several subjects have is a label like "Boston, MA"."""
+    texts = {text[:_MOST]: count for text, count in texts.items()}
+    surely = sum(surely_names(text) for text in texts)
+    maybe = sum(
+        is_titled(text)
+        or ((count == 1 or of_staff) and may_name(text) and not holds_date(text))
+        or (of_staff and is_full_name(text))
+        for text, count in texts.items()
+        if not surely_names(text)
+    )
+    for code, count in (("column-person", surely), ("column-names", maybe)):
+        if count:
+            yield Trouble(code, "", f"{column}: {count} text{'s' * (count > 1)}")
 
 
 def _names(tree: Tree) -> Iterator[Trouble]:

@@ -8,7 +8,7 @@ dataset_description.json.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
 from core.publish.choosing import Chooser
@@ -40,26 +40,27 @@ class _Image:
         return f"{self.subject}_{self.session}" if self.session else self.subject
 
 
-def read(listing: Listing, schema: Schema) -> Found:
-    """The rows of a tree, one per session, or per subject where there are no sessions."""
+def read(listing: Listing, schema: Schema, pause: Callable[[], None]) -> Found:
+    """The rows of a tree, one per session, or per subject where there are no sessions; `pause` may raise to stop."""
     chooser = Chooser()
-    images = [image for path in listing.files if (image := _image(listing.files[path], chooser)) is not None]
+    images = _images(listing, chooser, pause)
     names = _names(images)
     places = {image.row_id: (image.subject, image.session) for image in images}
     for image in images:
         chooser.add(image.row_id, names[image.pipeline, image.what], image.file)
     columns = _image_columns(sorted(set(names.values())), chooser)
     table, troubles = read_table(listing)
-    scalars = _scalar_columns(table, {column.name for column in columns})
-    people, found = people_of(table, scalars)
-    troubles += [*chooser.troubles, *found, *people.unmatched({subject for subject, _ in places.values()})]
+    scalars = _scalar_columns(table, {column.name for column in columns}, pause)
+    here = {subject for subject, _ in places.values()}
+    people, found = people_of(table, scalars, here, pause)
+    troubles += [*chooser.troubles, *found, *people.unmatched(here)]
     with_sessions = any(session for _, session in places.values())
     schema = replace(
         schema,
         columns=(*_ids(with_sessions), *columns, *(Column(name, want.kind) for name, want in scalars.items())),
         unit="session" if with_sessions else "subject",
     )
-    rows, more = _rows(places, chooser, people, schema)
+    rows, more = _rows(places, chooser, people, schema, pause)
     licence, about, odd = read_licence(listing)
     tables = (*about, *(path for path in ("participants.tsv",) if path in listing.files))
     spare = {*chooser.second, *(path for path in listing.files if is_nifti(path) and _LEFT_OUT.search(path))}
@@ -67,16 +68,27 @@ def read(listing: Listing, schema: Schema) -> Found:
 
 
 def _rows(
-    places: dict[str, tuple[str, str]], chooser: Chooser, people: People, schema: Schema
+    places: dict[str, tuple[str, str]], chooser: Chooser, people: People, schema: Schema, pause: Callable[[], None]
 ) -> tuple[tuple[Row, ...], list[Trouble]]:
     rows, troubles = [], []
     for row_id in sorted(places, key=natural):
+        pause()
         subject, session = places[row_id]
         files, found = chooser.row(row_id, schema)
         values = {**people.values_of(subject), "subject_id": subject, "session_id": session or None}
         rows.append(Row(row_id, files, {column.name: values.get(column.name) for column in schema.scalars}))
         troubles += found
     return tuple(rows), troubles
+
+
+def _images(listing: Listing, chooser: Chooser, pause: Callable[[], None]) -> list[_Image]:
+    images = []
+    for file in listing.files.values():
+        pause()
+        image = _image(file, chooser)
+        if image is not None:
+            images.append(image)
+    return images
 
 
 def _image(file: FileRef, chooser: Chooser) -> _Image | None:
@@ -131,10 +143,11 @@ def _image_columns(names: list[str], chooser: Chooser) -> tuple[Column, ...]:
     )
 
 
-def _scalar_columns(table: Table | None, taken: set[str]) -> dict[str, Wanted]:
+def _scalar_columns(table: Table | None, taken: set[str], pause: Callable[[], None]) -> dict[str, Wanted]:
     """The table's columns but its first, by the name that they get."""
     found: dict[str, Wanted] = {}
     for head in table.heads if table else ():
+        pause()
         if is_id(head) or not label_key(head):
             continue
         name = _unused(_slug(head, "column"), {"subject_id", "session_id", *taken, *found})

@@ -6,14 +6,14 @@ Decides by names which file is which column. Opens only the small tables of the 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from core.publish.choosing import Chooser
 from core.publish.findings import Trouble
 from core.publish.rows import Found, Listing, Row, Scalar, natural, stem
 from core.publish.schema import Schema
 from core.publish.tables import check_workbook, read_labels
-from core.publish.values import Wanted, wanted_values
+from core.publish.values import Wanted, wanted_values, words_for_nothing
 
 _IMAGE = re.compile(
     r"(raw_data|derivatives)/(sub-[^/]+)/(ses-[^/]+)/(?:(perfusion-maps)/)?[^/]+\.nii(?:\.gz)?", re.IGNORECASE
@@ -53,14 +53,15 @@ LABELS = {
 }
 
 
-def read(listing: Listing, schema: Schema) -> Found:
-    """The rows of a tree in this layout, one per subject."""
+def read(listing: Listing, schema: Schema, pause: Callable[[], None]) -> Found:
+    """The rows of a tree in this layout, one per subject; `pause` may raise to stop."""
     base = _base(listing.files)
-    images, spare = _sort(listing, base)
+    images, spare = _sort(listing, base, pause)
     tables = _tables(listing.files, base)
     troubles = [*images.troubles, *(Trouble("table-alone", paths[0]) for s, paths in tables.items() if s not in images)]
     rows = []
     for subject in sorted(images.rows, key=natural):
+        pause()
         files, found = images.row(subject, schema)
         values, more = _values(listing, tables.get(subject, ()), subject)
         troubles += [*found, *more]
@@ -87,10 +88,11 @@ def _base(files: Mapping[str, object]) -> str:
     return "train/" if inside else ""
 
 
-def _sort(listing: Listing, base: str) -> tuple[Chooser, dict[str, tuple[str, str]]]:
+def _sort(listing: Listing, base: str, pause: Callable[[], None]) -> tuple[Chooser, dict[str, tuple[str, str]]]:
     """The images by subject and column, and those that are known but not published with (subject, column)."""
     images, spare = Chooser(), {}
     for path, file in listing.files.items():
+        pause()
         found = _IMAGE.fullmatch(path.removeprefix(base)) if path.startswith(base) and not _OURS.search(path) else None
         if found is None:
             continue
@@ -140,7 +142,7 @@ def _values(listing: Listing, paths: list[str] | tuple[()], subject: str) -> tup
             cells, odd = read_labels(listing.place(path), path, labels)
             known, more = wanted_values(cells, labels, path)
             values.update(known)
-            troubles += [*odd, *(more if not odd else [])]
+            troubles += [*odd, *(more if not odd else []), *words_for_nothing(cells, labels, path)]
     return values, troubles
 
 

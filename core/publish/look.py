@@ -26,6 +26,7 @@ from core.publish.source import opened
 from core.publish.unpack import Damaged, Unpacked
 
 _MOST_HEAD = 1 << 24  # decoded bytes before the voxels that are looked at
+_SECOND = (b"\x1c\x02\0\0", b"\0\0\x02\x1c")  # with which a header of NIfTI-2 begins: 540, in either order
 _RATIO = 1040  # gzip cannot pack tighter
 
 
@@ -78,6 +79,8 @@ def look(place: Path, want: Want, passed: Callable[[int], None]) -> Look:
             pieces = source.pieces()
             head, header = _head(pieces, source.packed, want.file)
             troubles += check_head(path, head, header.vox_offset)
+            if head.startswith(_SECOND):
+                troubles.append(Trouble("nifti-2", path))
             if not header.oriented:
                 troubles.append(Trouble("orientation", path))
             if want.whole:

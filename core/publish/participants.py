@@ -6,14 +6,14 @@ A line that is there twice is told and gives nothing; nobody's line is guessed. 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from core.publish.findings import Trouble
 from core.publish.rows import Listing, Scalar
 from core.publish.tables import Table, read_tsv
-from core.publish.values import Wanted, label_key, wanted_values
+from core.publish.values import Wanted, label_key, wanted_values, words_for_nothing
 
 TABLE = "participants.tsv"
 DESCRIPTION = "dataset_description.json"
@@ -26,10 +26,12 @@ class People:
 
     Attributes:
         table: whether there is one that could be read.
-        values: participant -> scalars by column.
+        names: everybody who has a line.
+        values: participant -> scalars by column, of those whose images are there.
     """
 
     table: bool
+    names: frozenset[str]
     values: Mapping[str, Mapping[str, Scalar]]
 
     def values_of(self, subject: str) -> Mapping[str, Scalar]:
@@ -42,8 +44,8 @@ class People:
             return []
         here = set(subjects)
         return [
-            *(Trouble("participant-missing", TABLE, name) for name in sorted(here - set(self.values))),
-            *(Trouble("participant-alone", TABLE, name) for name in sorted(set(self.values) - here)),
+            *(Trouble("participant-missing", TABLE, name) for name in sorted(here - self.names)),
+            *(Trouble("participant-alone", TABLE, name) for name in sorted(self.names - here)),
         ]
 
 
@@ -59,35 +61,52 @@ def read_table(listing: Listing) -> tuple[Table | None, list[Trouble]]:
     return table, troubles
 
 
-def people_of(table: Table | None, wanted: Mapping[str, Wanted]) -> tuple[People, list[Trouble]]:
-    """The scalars of everybody in the table."""
+def people_of(
+    table: Table | None, wanted: Mapping[str, Wanted], here: Collection[str], pause: Callable[[], None]
+) -> tuple[People, list[Trouble]]:
+    """Who is in the table, with the scalars of those who are here.
+
+    Args:
+        here: participants that have images; of a cohort of thousands a part may be.
+        pause: called before each line; may raise to stop.
+    """
     if table is None:
-        return People(False, {}), []
+        return People(False, frozenset(), {}), []
     heads = {label_key(head): head for head in reversed(table.heads)} | {head: head for head in table.heads}
     given = {
         name: next((heads[label] for label in want.labels if label in heads), None) for name, want in wanted.items()
     }
     troubles = [Trouble("table-heading", TABLE, name) for name, head in given.items() if head is None]
     known = {name: want for name, want in wanted.items() if given[name] is not None}
+    troubles += words_for_nothing(
+        {key: [line.get(given[key] or "") for line in table.rows] for key in known}, known, TABLE
+    )
     values: dict[str, Mapping[str, Scalar]] = {}
+    names: set[str] = set()
     twice: set[str] = set()
     for line in table.rows:
+        pause()
         name = _participant(line)
         if not name:
             troubles.append(Trouble("participant-nameless", TABLE))
             continue
-        twice |= {name} & set(values)
+        (twice if name in names else names).add(name)
+        if name not in here:
+            continue
         cells = {key: [line.get(given[key] or "")] for key in known}
         values[name], found = wanted_values(cells, known, TABLE)
         troubles += [Trouble(one.code, one.path, f"{name}: {one.detail}") for one in found]
     troubles += [Trouble("participant-twice", TABLE, name) for name in sorted(twice)]
-    return People(True, {name: {} if name in twice else found for name, found in values.items()}), troubles
+    values = {name: {} if name in twice else found for name, found in values.items()}
+    return People(True, frozenset(names), values), troubles
 
 
-def read_participants(listing: Listing, wanted: Mapping[str, Wanted]) -> tuple[People, tuple[str, ...], list[Trouble]]:
-    """Everybody's scalars, the paths of the tables they come from, and what was doubtful."""
+def read_participants(
+    listing: Listing, wanted: Mapping[str, Wanted], here: Collection[str], pause: Callable[[], None]
+) -> tuple[People, tuple[str, ...], list[Trouble]]:
+    """The people, the paths of the tables that they come from, and what was doubtful."""
     table, troubles = read_table(listing)
-    people, found = people_of(table, wanted)
+    people, found = people_of(table, wanted, here, pause)
     return people, (TABLE,) if TABLE in listing.files else (), [*troubles, *found]
 
 

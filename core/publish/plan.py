@@ -115,7 +115,7 @@ def make_plan(tree: Tree, limit: int = LIMIT, one_row_per_shard: bool | None = N
             shard_name(tree.schema.split, at, len(groups)),
             group,
             expected_bytes(group, layout),
-            _key(group, layout.metadata),
+            key_of(group, layout.metadata),
         )
         for at, group in enumerate(groups)
     )
@@ -193,8 +193,12 @@ def _check_cell(row_id: str, column: str, files: Sequence[FileRef]) -> None:
             raise BadPlan(f"the name of an image of {row_id} ({column}) is no UTF-8", hint="rename the file") from None
 
 
-def _key(rows: Sequence[Row], metadata: str) -> str:
-    """A sum of everything that will be in the shard but the images' bytes, for which their sizes stand."""
+def key_of(rows: Sequence[Row], metadata: str) -> str:
+    """A sum of everything that is in a shard of these rows but the images' bytes, for which their sizes stand.
+
+    Args:
+        metadata: of the dataset (Layout.metadata).
+    """
     told = [
         [
             row.row_id,

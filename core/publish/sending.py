@@ -10,11 +10,14 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from math import ceil
 from typing import Literal
 
 from core.errors import HubError, HubRateLimited, HubServerError, PublishCancelled
 
 Doing = Literal["asking", "comparing", "sending", "committing", "waiting", "reading", "card"]
+THEN = "start again then: it goes on where it stopped"
 _POLL_S = 0.1
 _LONGEST_SHIFT = 16
 
@@ -28,6 +31,7 @@ class Options:
         slice_files, slice_bytes: that are summed and handed over at a time.
         attempts: failures in a row, without a single shard more in the repository, after which it is given up.
         pause_s: after the first of them, doubled for each further one up to `longest_s`, times 0.5 to 1.5 by chance.
+        longest_rest_s: that is rested in a row because the Hub asks for it; more is not waited for.
         create: make the repository if there is none. private: as nobody else's.
     """
 
@@ -38,6 +42,7 @@ class Options:
     attempts: int = 10
     pause_s: float = 2.0
     longest_s: float = 300.0
+    longest_rest_s: float = float("inf")
     create: bool = True
     private: bool = False
 
@@ -75,10 +80,60 @@ class Clock:
     now: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     chance: Callable[[], float] = field(default=random.random)
+    wall: Callable[[], float] = time.time
 
 
 USUAL = Options()
 CLOCK = Clock()
+
+
+def asked_by(error: HubError) -> float:
+    """Seconds that the Hub asks to wait."""
+    return error.retry_after_s if isinstance(error, HubRateLimited | HubServerError) else 0.0
+
+
+class Row:
+    """Failures in a row, and how long was rested after them."""
+
+    def __init__(self, options: Options, clock: Clock) -> None:
+        self._options, self._clock = options, clock
+        self.failures, self._rested = 0, 0.0
+
+    def end(self) -> None:
+        """Something went well."""
+        self.failures, self._rested = 0, 0.0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it is to be given up."""
+        return self.failures >= self._options.attempts
+
+    def rest_after(self, error: HubError) -> float:
+        """Seconds to wait after one more failure.
+
+        Raises:
+            HubRateLimited, HubServerError: the Hub asks for more than is left; says when to come back.
+        """
+        asked = asked_by(error)
+        if asked > max(0.0, self._options.longest_rest_s - self._rested):
+            raise too_long(error, asked, self._clock.wall())
+        seconds = pause_after(error, self.failures, self._options, self._clock.chance())
+        self._rested += seconds
+        return seconds
+
+
+def too_long(error: HubError, asked: float, now: float) -> HubError:
+    """The error for a Hub that asks to wait longer than anybody wants to.
+
+    Args:
+        now: seconds since 1970.
+    """
+    minutes = ceil(asked / 60)
+    until = datetime.fromtimestamp(60 * ceil((now + asked) / 60), UTC).strftime("%Y-%m-%d %H:%M UTC")
+    said = f"{error}, and asks to wait at least {minutes // 60} h {minutes % 60:02d} min, until {until}"
+    if isinstance(error, HubRateLimited):
+        return HubRateLimited(said, hint=THEN, retry_after_s=asked)
+    return HubServerError(said, hint=THEN, retry_after_s=asked)
 
 
 def pause_after(error: HubError, failures: int, options: Options, chance: float) -> float:
@@ -87,7 +142,7 @@ def pause_after(error: HubError, failures: int, options: Options, chance: float)
     Args:
         chance: 0 to 1.
     """
-    asked = error.retry_after_s if isinstance(error, HubRateLimited | HubServerError) else 0.0
+    asked = asked_by(error)
     doubled = options.pause_s * float(2 ** min(max(0, failures - 1), _LONGEST_SHIFT))
     own = min(options.longest_s, doubled) * (0.5 + chance)
     return max(own, asked + options.pause_s * chance) if asked > 0 else own

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from core.errors import BadPlan, NotProven, StagingForeign
 from core.publish import lock
+from core.publish.foreign import foreign
 from core.publish.journal import Entry, Journal, create_journal
 from core.publish.plan import Plan, ShardPlan
 from core.publish.records import (
@@ -34,6 +35,7 @@ from core.publish.rows import FileRef
 from core.publish.shard import Made, part_of
 from core.publish.view import ALTERED, MANIFEST, ROOT, View, look, look_closely
 
+PAPERS = ("validation.json", "validation.md")  # what a validation leaves for the steps that follow
 _RECORD_BYTES = 2**20  # that a line may need; for the message of a full disk
 
 
@@ -61,11 +63,11 @@ def begin(
             stack.enter_context(lock.held(folder))
             is_new = not (folder / MANIFEST).exists()
             if is_new:
-                _check_empty(folder)
+                check_empty(folder)
             if is_new or (renew and is_renewable(look(folder), header.identity)):
                 shards = (plan_entry(planned(shard)) for shard in plan.shards)
                 create_journal(folder / MANIFEST, (header_entry(header), *shards))
-            staging = stack.enter_context(_opened(folder, room, header.identity))
+            staging = stack.enter_context(_opened(folder, room, plan, header.identity))
         if staging.view.root != plan.root:
             staging.note(ROOT, str(plan.root))
         yield staging
@@ -83,7 +85,7 @@ def resume(folder: Path, room: Room = free_bytes) -> Iterator[Staging]:
     with ExitStack() as stack:
         with _writing(folder, room):
             stack.enter_context(lock.held(folder))
-            staging = stack.enter_context(_opened(folder, room, None))
+            staging = stack.enter_context(_opened(folder, room))
         yield staging
 
 
@@ -96,10 +98,10 @@ def _writing(folder: Path, room: Room) -> Iterator[None]:
 
 
 @contextmanager
-def _opened(folder: Path, room: Room, wanted: Identity | None) -> Iterator[Staging]:
+def _opened(folder: Path, room: Room, plan: Plan | None = None, wanted: Identity | None = None) -> Iterator[Staging]:
     view, good = look_closely(folder)
-    if wanted is not None and view.identity != wanted:
-        raise foreign(view.identity, wanted)
+    if plan is not None and wanted is not None and view.identity != wanted:
+        raise foreign(view, wanted, plan)
     for leftover in (folder / MANIFEST, *(folder / shard.name for shard in view.shards)):
         with suppress(FileNotFoundError):
             part_of(leftover).unlink()
@@ -121,16 +123,10 @@ def is_renewable(view: View, wanted: Identity) -> bool:
     return found != wanted and same and nothing
 
 
-def foreign(found: Identity, wanted: Identity) -> StagingForeign:
-    """The error for a folder that was begun for something else."""
-    return StagingForeign(
-        f"the staging folder was begun for {found.fingerprint()}, not for {wanted.fingerprint()}",
-        hint="choose another staging folder, or give what it was begun for; nothing in it was changed",
-    )
-
-
-def _check_empty(folder: Path) -> None:
-    ours = {lock.NAME, part_of(Path(MANIFEST)).name}
+def check_empty(folder: Path) -> None:
+    """Raise StagingForeign if a folder without a record holds what is not ours; a validation may have come first."""
+    names = (MANIFEST, *PAPERS)
+    ours = {lock.NAME, *PAPERS, *(part_of(Path(name)).name for name in names)}
     if any(found.name not in ours for found in folder.iterdir()):
         raise StagingForeign(
             "the staging folder holds files and no record of ours", hint="choose an empty or a new folder"

@@ -17,6 +17,11 @@ def given_up(error: HubError, left: int, of: int) -> NotSent:
     return NotSent(f"the Hub did not take {left} of {of} shards: {error}", hint=f"start again later: {_SAFE}")
 
 
+def put_off(error: HubError, left: int, of: int) -> NotSent:
+    """The Hub asks to wait longer than anybody wants to; it said until when."""
+    return NotSent(f"the Hub did not take {left} of {of} shards: {error}", hint=f"start again then: {_SAFE}")
+
+
 def vanished(staging: Staging, indices: Collection[int]) -> NotSent:
     """Shards that were taken again and again, and are not there."""
     return NotSent(
@@ -49,17 +54,12 @@ def unbuilt(staging: Staging, indices: Collection[int], of: int) -> PublishError
 
 
 def denied(error: HubDenied, done: int | None, of: int) -> HubDenied:
-    """The Hub takes the token no more.
+    """The Hub takes the token no more, or does not allow what is asked.
 
     Args:
         done: shards that are proven; None if it never took it.
     """
-    if done is None:
-        return error
-    return HubDenied(
-        f"the Hub refuses the token after {done} of {of} shards; it may have expired",
-        hint=f"set HF_TOKEN to one that may write, and start again: {_SAFE}",
-    )
+    return error if done is None else HubDenied(f"after {done} of {of} shards {error}", hint=error.hint)
 
 
 def _listed(staging: Staging, indices: Collection[int]) -> str:

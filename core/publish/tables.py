@@ -7,19 +7,18 @@ that cannot be read is told, never guessed, and one that would unpack to more th
 from __future__ import annotations
 
 import csv
-import io
 import re
 import warnings
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile, zip_longest
 from pathlib import Path
 
 from core.publish.findings import Trouble
-from core.publish.values import NotThat, Unread, Wanted, label_key, says_nothing, scalar
+from core.publish.values import NotThat, Unread, Wanted, is_empty, label_key, scalar
 
-_MOST_BYTES = 32_000_000  # of a table as it lies on disk
+_MOST_BYTES = 12_000_000  # of a table as it lies on disk: 300 000 people; in memory it is 20 times as much
 _MOST_UNPACKED = 128_000_000  # of a workbook
 _MOST_CELLS = 200  # rows and columns of one patient's sheet
 _MOST_SHEETS = 20
@@ -68,25 +67,33 @@ def read_tsv(place: Path, path: str) -> tuple[Table, list[Trouble]]:
     """A tab-separated table with a heading row, in UTF-8; what is doubtful in it is told."""
     try:
         if place.stat().st_size > _MOST_BYTES:
-            return Table(), [Trouble("table-unreadable", path, "too large for a table")]
-        text = place.read_bytes().decode("utf-8-sig")
-        lines = list(csv.reader(io.StringIO(text, newline=""), delimiter="\t", quoting=csv.QUOTE_NONE))
+            return Table(), [Trouble("table-large", path, f"more than {_MOST_BYTES // 10**6} MB")]
+        with place.open(encoding="utf-8-sig", newline="") as file:
+            return _table(csv.reader(file, delimiter="\t", quoting=csv.QUOTE_NONE), path)
     except OSError as error:
         return Table(), [Trouble("table-unreadable", path, error.strerror or "")]
     except UnicodeDecodeError:
         return Table(), [Trouble("table-unreadable", path, "not UTF-8")]
     except csv.Error:
         return Table(), [Trouble("table-unreadable", path, "not a table")]
-    lines = [line for line in lines if any(cell.strip() for cell in line)]
-    if not lines:
+
+
+def _table(lines: Iterator[list[str]], path: str) -> tuple[Table, list[Trouble]]:
+    """The table of these lines, the first of which is its heading; equal cells are one text in memory."""
+    lines = (line for line in lines if any(cell.strip() for cell in line))
+    heads = tuple(_bare(cell) for cell in next(lines, ()))
+    if not heads:
         return Table(), [Trouble("table-unreadable", path, "empty")]
-    heads = tuple(_bare(cell) for cell in lines[0])
     troubles = [Trouble("table-heading-twice", path, h) for h in sorted({h for h in heads if heads.count(h) > 1})]
-    uneven = sum(len(line) != len(heads) for line in lines[1:])
+    rows: list[Mapping[str, str]] = []
+    uneven, known = 0, dict[str, str]()
+    for line in lines:
+        uneven += len(line) != len(heads)
+        cells = ((h, _bare(cell)) for h, cell in zip(heads, line, strict=False) if h)
+        rows.append({h: known.setdefault(cell, cell) for h, cell in cells})
     if uneven:
-        troubles.append(Trouble("table-uneven", path, f"{uneven} of {len(lines) - 1} lines"))
-    rows = tuple({h: _bare(cell) for h, cell in zip(heads, line, strict=False) if h} for line in lines[1:])
-    return Table(tuple(dict.fromkeys(h for h in heads if h)), rows), troubles
+        troubles.append(Trouble("table-uneven", path, f"{uneven} of {len(rows)} lines"))
+    return Table(tuple(dict.fromkeys(h for h in heads if h)), tuple(rows)), troubles
 
 
 def _bare(cell: str) -> str:
@@ -151,7 +158,7 @@ def _labelled(cells: Cells, wanted: Mapping[str, Wanted]) -> dict[str, list[obje
             want = labels.get(label_key(cell))
             if want is not None:
                 said = _cells_of(cells, r, c, want, labels)
-                found.setdefault(want.name, []).extend(cell for cell in said if not says_nothing(cell))
+                found.setdefault(want.name, []).extend(cell for cell in said if not is_empty(cell))
     return found
 
 
@@ -167,9 +174,9 @@ def _cells_of(cells: Cells, r: int, c: int, want: Wanted, labels: Mapping[str, W
     right, below = _at(cells, r, c + 1), _at(cells, r + 1, c)
     if label_key(right) in labels:
         beside = False
-    elif label_key(below) in labels or says_nothing(below):
-        beside = not says_nothing(right)
-    elif says_nothing(right):
+    elif label_key(below) in labels or is_empty(below):
+        beside = not is_empty(right)
+    elif is_empty(right):
         beside = False
     else:  # both say something, and neither is a heading that we know
         beside = _fits(right, want) and not (_fits(below, want) and isinstance(right, str))

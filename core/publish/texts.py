@@ -24,8 +24,10 @@ _PEOPLE = re.compile(
     r"|[\w.+-]+@[\w-]+\.\w|(?<![\d.])\d{6,}(?![\d.])",
     re.IGNORECASE,
 )
+_SURELY = re.compile(r"[^\W\d_]{2,}\^+[^\W\d_]|[\w.+-]{1,64}@[\w-]{1,64}\.\w")  # as DICOM writes a name; an address
 _TITLE = re.compile(r"\b(Mr|Mrs|Ms|Dr|Prof)\b\.? ?[A-Z]")  # MR is a scanner, ms a unit
 _PAIR = re.compile(r"([^\W\d_][\w'-]+), ?([^\W\d_][\w'-]*)( [^\W\d_]\.?)?")  # a surname and a name
+_TWO = re.compile(r"([^\W\d_][\w'.-]*) ([^\W\d_][\w'.-]+)( [^\W\d_][\w'.-]+)?")  # a name and a surname
 _TIME = re.compile(r"(?<![\d.])([01]\d|2[0-3]):?[0-5]\d:?[0-5]\d(\.\d+)?(?!\d)")
 _FIELD = r"(TE|TR|TI|FA|PE|phase|mb|dwell|slice|echo|acc|grappa|b|bvalue|dir)[=:]\s*[-+.\w/]*"
 _MACHINE = re.compile(
@@ -60,11 +62,34 @@ def named(text: str) -> str | None:
     """The code if the text holds a person's name or number, or a date; None for other texts."""
     if holds_date(text):
         return "header-date"
-    pair = _PAIR.fullmatch(text.strip())
-    paired = pair is not None and pair[1][0].isupper() and pair[2][0].isupper()
-    return "header-person" if paired or _TITLE.search(text) or _PEOPLE.search(_TIME.sub(" ", text)) else None
+    return "header-person" if may_name(text) else None
+
+
+def may_name(text: str) -> bool:
+    """Whether it reads like a person's name or number."""
+    return _is_pair(_PAIR, text) or is_titled(text) or bool(_PEOPLE.search(_TIME.sub(" ", text)))
+
+
+def surely_names(text: str) -> bool:
+    """Whether it can be nothing but a person's name or address."""
+    return bool(_SURELY.search(text))
+
+
+def is_titled(text: str) -> bool:
+    """Whether somebody is named with a title."""
+    return bool(_TITLE.search(text))
+
+
+def is_full_name(text: str) -> bool:
+    """Whether it is two or three words with capitals, in a place where names are expected."""
+    return _is_pair(_TWO, text)
 
 
 def holds_date(text: str) -> bool:
     """Whether a date of 1926 or later stands in it."""
     return bool(_DATES.search(text))
+
+
+def _is_pair(form: re.Pattern[str], text: str) -> bool:
+    found = form.fullmatch(text.strip())
+    return found is not None and found[1][0].isupper() and found[2][0].isupper()

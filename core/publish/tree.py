@@ -5,9 +5,11 @@ Stats files and reads small tables; opens no image (validate.py does).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from core.errors import PublishCancelled
 from core.publish import arc, generic, isles24
 from core.publish.findings import Trouble
 from core.publish.rows import FileRef as FileRef
@@ -60,17 +62,28 @@ class Tree:
         return tuple(file for file in self.loose if is_nifti(file.path) and file.path not in spare)
 
 
-def scan(root: Path, schema: Schema) -> Tree:
+def never() -> bool:
+    """Goes on."""
+    return False
+
+
+def scan(root: Path, schema: Schema, cancelled: Callable[[], bool] = never) -> Tree:
     """Read a source folder.
 
     Args:
         schema: from `schema_named`; that of the result has its columns.
+        cancelled: asked at every file and line.
 
     Raises:
-        BadTree: no such folder, or it cannot be read.
+        BadTree: no such folder, or it cannot be read. PublishCancelled.
     """
-    listing, troubles = walk(root)
-    found = _READERS[schema.name](listing, schema)
+
+    def pause() -> None:
+        if cancelled():
+            raise PublishCancelled("stopped", hint="run it again to go on")
+
+    listing, troubles = walk(root, pause=pause)
+    found = _READERS[schema.name](listing, schema, pause)
     taken = {file.path for row in found.rows for file in row.images} | set(found.tables)
     return Tree(
         root=listing.root,

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from core.errors import HubDenied, HubError, HubNotFound, PublishCancelled
-from core.publish.sending import Clock, Options, pause_after
+from core.publish.sending import Clock, Options, Row
 
 T = TypeVar("T")
 _POLL_S = 0.1
@@ -35,19 +35,20 @@ class Trial:
         """What `work` gives.
 
         Raises:
-            HubError: the last failure; one that cannot pass (denied, not found) at once. PublishCancelled.
+            HubError: the last failure; one that cannot pass (denied, not found), or asks for too long a wait, at once.
+            PublishCancelled.
         """
-        failures = 0
+        row = Row(self.options, self.clock)
         while True:
             try:
                 return work()
             except (HubDenied, HubNotFound):
                 raise
             except HubError as error:
-                failures += 1
-                if failures >= self.options.attempts:
+                row.failures += 1
+                if row.is_over:
                     raise
-                self._rest(pause_after(error, failures, self.options, self.clock.chance()), str(error))
+                self._rest(row.rest_after(error), str(error))
 
     def _rest(self, seconds: float, what: str) -> None:
         end = self.clock.now() + seconds

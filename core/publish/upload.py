@@ -26,7 +26,7 @@ from core.hub.pushing import Pusher, Ready
 from core.publish import stopped
 from core.publish.build import is_good
 from core.publish.proof import Looks, Remote, look_up, settle
-from core.publish.sending import CLOCK, USUAL, Clock, Meter, Options, Progress, next_size, pause_after
+from core.publish.sending import CLOCK, USUAL, Clock, Meter, Options, Progress, Row, next_size
 from core.publish.staging import Staging
 
 T = TypeVar("T")
@@ -107,7 +107,7 @@ class _Run:
         only: Collection[int] | None,
     ) -> None:
         self._staging, self._hub, self._pusher, self._options = staging, hub, pusher, options
-        self._meter, self._cancelled, self._clock = meter, cancelled, clock
+        self._meter, self._cancelled = meter, cancelled
         self._identity = staging.view.identity
         shards = range(self._identity.shards)
         self.chosen = tuple(shards if only is None else sorted(set(only)))
@@ -115,7 +115,7 @@ class _Run:
         self.damaged: list[int] = []
         self.commits = 0
         self._looks, self._ready, self._left = Looks(), dict[int, Ready](), Counter[int]()
-        self._failures, self._size = 0, options.files
+        self._row, self._size = Row(options, clock), options.files
 
     def greet(self) -> None:
         """Ask who we are, make the repository."""
@@ -156,7 +156,7 @@ class _Run:
             try:
                 result = work()
             except HubNotFound as error:  # for a moment, or after we saw it: the Hub is not of one mind
-                if not self.remote.commit and (self._failures >= _UNSEEN or not self._options.create):
+                if not self.remote.commit and (self._row.failures >= _UNSEEN or not self._options.create):
                     raise
                 self._failed(error)
             except HubDenied as error:
@@ -165,14 +165,14 @@ class _Run:
             except HubError as error:
                 self._failed(error)
             else:
-                self._failures = 0
+                self._row.end()
                 return result
             if work == self.step:
                 return None
 
     def step(self) -> None:
         """One commit: hand over what it names, ask for it, look at what the repository holds then."""
-        if self._failures:
+        if self._row.failures:
             self.compare()
         group = self._choose(self.waiting())
         self._prepare([index for index in group if index not in self._ready])
@@ -215,7 +215,7 @@ class _Run:
         finally:
             now = self._proven()
             if now > before:
-                self._failures = 0
+                self._row.end()
             for index in list(self._ready):
                 if self._staging[index].state in ("proven", "freed"):
                     del self._ready[index]
@@ -277,10 +277,13 @@ class _Run:
 
     def _failed(self, error: HubError) -> None:
         """Wait, or give it up."""
-        self._failures += 1
-        if self._failures >= self._options.attempts:
+        self._row.failures += 1
+        if self._row.is_over:
             raise stopped.given_up(error, len(self._unproven()), len(self.chosen)) from error
-        if self._failures % _DOUBTED == 0 and not isinstance(error, HubRateLimited):
+        if self._row.failures % _DOUBTED == 0 and not isinstance(error, HubRateLimited):
             self._ready.clear()
-        wait = pause_after(error, self._failures, self._options, self._clock.chance())
+        try:
+            wait = self._row.rest_after(error)
+        except HubError as late:
+            raise stopped.put_off(late, len(self._unproven()), len(self.chosen)) from error
         self._meter.rest(wait, str(error))

@@ -1,7 +1,8 @@
 """Values: cells of clinical tables as the scalars that are published.
 
-A cell that says nothing is null; one that is not what its column holds is null and told. Nothing is rounded, converted
-between units or guessed. Opens no file.
+A cell that says nothing is null; one that is not what its column holds is null and told. Of texts only an empty cell
+and n/a say nothing, as "None" or "unknown" may be a category; among numbers such words are null, and told. Nothing is
+rounded, converted between units or guessed. Opens no file.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import math
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -17,7 +19,8 @@ from core.publish.findings import Trouble, masked
 from core.publish.rows import Scalar
 
 ScalarKind = Literal["string", "float", "int"]
-_NOTHING = frozenset({"", "n/a", "na", "n.a.", "nan", "none", "null", "-", "--", "–", "?", ".", "unknown", "missing"})
+_EMPTY = frozenset({"", "n/a"})
+_NOTHING = frozenset({*_EMPTY, "na", "n.a.", "nan", "none", "null", "-", "--", "–", "?", ".", "unknown", "missing"})
 _FAULTS = frozenset({"#null!", "#div/0!", "#value!", "#ref!", "#name?", "#num!", "#n/a", "#getting_data"})
 _EXACT = 2**53  # above this a whole number was not written as one
 _NUMBER = re.compile(r"[+-]?(\d{1,15}(\.\d{0,20})?|\.\d{1,20})([eE][+-]?\d{1,3})?")
@@ -61,11 +64,14 @@ def label_key(raw: object) -> str:
     return "".join(c for c in text.casefold() if c.isalnum())
 
 
-def says_nothing(raw: object) -> bool:
-    """Whether a cell is empty or says that nothing is known."""
-    if isinstance(raw, float):
-        return not math.isfinite(raw)
-    return raw is None or (isinstance(raw, str) and raw.strip().casefold() in _NOTHING)
+def is_empty(raw: object) -> bool:
+    """Whether a cell is empty, or n/a."""
+    return _is_one_of(raw, _EMPTY)
+
+
+def says_nothing(raw: object, kind: ScalarKind = "float") -> bool:
+    """Whether a cell is empty, or says that nothing is known, where one of this kind should be."""
+    return _is_one_of(raw, _EMPTY if kind == "string" else _NOTHING)
 
 
 def scalar(raw: object, kind: ScalarKind) -> Scalar:
@@ -74,7 +80,7 @@ def scalar(raw: object, kind: ScalarKind) -> Scalar:
     Raises:
         NotThat: it is not of the kind.
     """
-    if says_nothing(raw):
+    if says_nothing(raw, kind):
         return None
     if kind == "string":
         return _text(raw)
@@ -124,12 +130,35 @@ def wanted_values(
                 told = raw.why if isinstance(raw, Unread) else masked(str(raw))
                 troubles.append(Trouble("table-cell", path, f"{name} holds {told}"))
         said = list(dict.fromkeys(value for value in known if value is not None))
+        said = [value for value in said if not says_nothing(value)] or said  # "unknown" contradicts nothing
         if len(said) > 1:
             troubles.append(Trouble("table-conflict", path, f"{len(said)} values for {name}"))
             continue
         values[name] = said[0] if said else None
         troubles += _outside(values[name], want, path)
     return values, troubles
+
+
+def words_for_nothing(cells: Mapping[str, Sequence[object]], wanted: Mapping[str, Wanted], path: str) -> list[Trouble]:
+    """One trouble for each column with words that mean nothing, or may: read as null, or kept as text.
+
+    Args:
+        cells: name -> all cells of the column.
+    """
+    troubles = []
+    for name, found in cells.items():
+        said = Counter(raw.strip() for raw in found if isinstance(raw, str) and says_nothing(raw) and not is_empty(raw))
+        if said:
+            words = ", ".join(f"“{word}” {count} ×" for word, count in sorted(said.items()))
+            code = "words-kept" if wanted[name].kind == "string" else "words-null"
+            troubles.append(Trouble(code, path, f"{name}: {words}"))
+    return troubles
+
+
+def _is_one_of(raw: object, words: frozenset[str]) -> bool:
+    if isinstance(raw, float):
+        return not math.isfinite(raw)
+    return raw is None or (isinstance(raw, str) and raw.strip().casefold() in words)
 
 
 def _outside(value: Scalar, want: Wanted, path: str) -> list[Trouble]:

@@ -6,7 +6,6 @@ compared with the source's. Records what it finds, so that what is missing can b
 
 from __future__ import annotations
 
-import dataclasses
 import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,8 +17,11 @@ from core.hub.client import Hub
 from core.hub.policy import Cancelled
 from core.publish import changes
 from core.publish.card import About
+from core.publish.changes import Other
 from core.publish.described import PATH, described
 from core.publish.fetchback import Fetched, fetch_back
+from core.publish.looked import Meter
+from core.publish.looked import Progress as Progress
 from core.publish.proof import Judged, Looks, Remote, look_up, paths, settle
 from core.publish.room import Room, free_bytes
 from core.publish.sending import CLOCK, USUAL, Clock, Options
@@ -28,26 +30,6 @@ from core.publish.trial import Trial
 from core.publish.view import View
 
 _NAMED, _FEW = 20, 3  # paths that the text lists, and a sentence
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far it is.
-
-    Attributes:
-        done, shards: looked at, and to be looked at: their ends first, then those that are read back.
-        shard: the one that is read back, "" before.
-        bytes, total: of what is read back; 0 before.
-        note: what it waits for. rest_s: seconds until it tries again; None unless it waits for that.
-    """
-
-    done: int
-    shards: int
-    shard: str = ""
-    bytes: int = 0
-    total: int = 0
-    note: str = ""
-    rest_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +46,9 @@ class Verified:
         read_back: shards that were fetched and compared image by image.
         unsourced: of those, shards whose source is not there any more, or another; compared with what was built.
         images: that were compared.
-        stale: shards whose source has other bytes now than were built.
+        stale: shards whose source has other bytes or values now than were built.
+        unpublished: ids of rows of the source that are in no shard.
+        unbuilt: missing or different shards that are not in the staging folder any more, as they were freed.
     """
 
     repo: str
@@ -81,6 +65,8 @@ class Verified:
     unsourced: tuple[str, ...] = ()
     images: int = 0
     stale: tuple[str, ...] = ()
+    unpublished: tuple[str, ...] = ()
+    unbuilt: tuple[str, ...] = ()
 
     @property
     def ok(self) -> bool:
@@ -89,9 +75,10 @@ class Verified:
 
     @property
     def amiss(self) -> dict[str, tuple[str, ...]]:
-        """What is not as it should be: paths in the repository."""
+        """What is not as it should be: paths in the repository, and ids of rows."""
         told = {"missing": self.missing, "different": self.different, "unexpected": self.unexpected}
         told["built from another source"] = self.stale
+        told["in the source and in no shard"] = self.unpublished
         return {what: named for what, named in told.items() if named}
 
 
@@ -120,9 +107,9 @@ def verify(
     Raises:
         HubError: it could not be looked at. PublishCancelled, DiskFull, PublishError.
     """
-    stale = changes.reread(staging, cancelled)
+    other = changes.reread(staging, cancelled)
     shards = staging.view.shards  # as they were: what is lacking is to be sent again
-    meter, looks = _Meter(tell, len(shards)), Looks()
+    meter, looks = Meter(tell, len(shards)), Looks()
     trial = Trial(options, clock, meter.waits, cancelled)
 
     def look() -> tuple[Remote, Judged, str]:
@@ -137,11 +124,11 @@ def verify(
     asked = [(shards[index], remote.files[shards[index].name]) for index in sorted(doubted.union(chosen))]
     meter.expect(len(asked), sum(shard.bytes for shard, _ in asked))
     fetched = fetch_back(staging.view, hub, asked, trial, meter.fetched, cancelled, room, staging.came_back)
-    return _report(staging.view, remote.commit, found, there, fetched, stale, card)
+    return _report(staging.view, remote.commit, found, there, fetched, other, card)
 
 
 def _report(
-    view: View, commit: str, found: Judged, there: Sequence[int], fetched: Fetched, stale: Sequence[int], card: str
+    view: View, commit: str, found: Judged, there: Sequence[int], fetched: Fetched, other: Other, card: str
 ) -> Verified:
     """All that was found, by paths."""
     unread = (*paths(view, set(found.proven).difference(there)), *fetched.unread)
@@ -157,7 +144,11 @@ def _report(
         read_back=fetched.shards,
         unsourced=fetched.unsourced,
         images=fetched.images,
-        stale=tuple(sorted({*paths(view, stale), *fetched.stale})),
+        stale=tuple(sorted({*paths(view, other.shards), *fetched.stale})),
+        unpublished=other.rows,
+        unbuilt=tuple(
+            sorted(paths(view, [at for at in (*found.missing, *found.different) if not view.shards[at].is_made]))
+        ),
     )
 
 
@@ -170,35 +161,6 @@ def _repository(view: View, hub: Hub, cancelled: Cancelled) -> Remote:
         if any(shard.is_remote for shard in view.shards):
             raise
         return Remote(identity.repo, "", {})
-
-
-class _Meter:
-    """Tells how far it is."""
-
-    def __init__(self, tell: Callable[[Progress], None], shards: int) -> None:
-        self._tell, self._now = tell, Progress(0, shards)
-        self._names: set[str] = set()
-
-    def looked(self, done: int, of: int) -> None:
-        """So many ends were looked at."""
-        self._say(done=done, shards=of)
-
-    def expect(self, shards: int, size: int) -> None:
-        """So much is to be read back."""
-        self._now = Progress(0, shards, total=size)
-
-    def fetched(self, name: str, count: int) -> None:
-        """So many more bytes of a shard came."""
-        self._names.add(name)
-        self._say(shard=name, done=len(self._names) - 1, bytes=min(self._now.total, self._now.bytes + count))
-
-    def waits(self, note: str, seconds: float) -> None:
-        """It will try again."""
-        self._tell(dataclasses.replace(self._now, note=note, rest_s=seconds))
-
-    def _say(self, **now: int | str) -> None:
-        self._now = dataclasses.replace(self._now, **now)  # type: ignore[arg-type]
-        self._tell(self._now)
 
 
 def as_json(found: Verified) -> dict[str, object]:
@@ -218,6 +180,8 @@ def as_json(found: Verified) -> dict[str, object]:
         "unsourced": list(found.unsourced),
         "images": found.images,
         "stale": list(found.stale),
+        "unpublished": list(found.unpublished),
+        "unbuilt": list(found.unbuilt),
         "ok": found.ok,
     }
 
@@ -237,6 +201,7 @@ def as_text(found: Verified, folder: Path) -> str:
         ("of them listed as they were built, and given otherwise", found.altered),
         ("unexpected", found.unexpected),
         ("built from a source that changed since", found.stale),
+        ("in the source and in no shard", found.unpublished),
         ("compared without their source, which is gone or another", found.unsourced),
     ):
         if listed:
@@ -267,6 +232,9 @@ def next_steps(found: Verified) -> tuple[str, ...]:
     steps = []
     if not found.commit and others:
         return ("The repository is not there yet, or not for this token: upload first.",)
+    if found.unbuilt:
+        steps.append("Run it again (or build, then upload): shards that are not in the staging folder are built anew.")
+        others = set()
     if others - {PATH}:
         steps.append("Upload again: only what is missing or different is sent.")
     elif others:
@@ -280,8 +248,13 @@ def next_steps(found: Verified) -> tuple[str, ...]:
         steps.append("The unexpected files would be read as part of the dataset: delete them in the repository.")
     if found.stale:
         steps.append(
-            "The source of some shards has other bytes now than were published: put it back as it was, or publish it "
-            "from a new staging folder; what stayed the same is not sent again."
+            "The source of some shards has other bytes or values now than were published: put it back as it was, or "
+            "publish it from a new staging folder, with --replace; what stayed the same is not sent again."
+        )
+    if found.unpublished:
+        steps.append(
+            "The source has rows that are in no shard: publish all of it from a new staging folder, to another "
+            "repository or branch, or after the data files that are there are removed in the repository."
         )
     return tuple(steps)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from core.errors import BadTree
@@ -18,11 +18,16 @@ _DEPTH = 40  # folders below each other
 MOST = 1_000_000  # files and folders; links can make of a few folders more than anybody could walk through
 
 
-def walk(root: Path, most: int = MOST) -> tuple[Listing, tuple[Trouble, ...]]:
+def never() -> None:
+    """Stops nothing."""
+
+
+def walk(root: Path, most: int = MOST, pause: Callable[[], None] = never) -> tuple[Listing, tuple[Trouble, ...]]:
     """All files below `root`, and what could not be listed.
 
     Args:
         most: files and folders.
+        pause: called before each of them; may raise to stop.
 
     Raises:
         BadTree: no such folder, it cannot be read, or holds too much.
@@ -37,7 +42,7 @@ def walk(root: Path, most: int = MOST) -> tuple[Listing, tuple[Trouble, ...]]:
         raise BadTree(f"the source folder cannot be read ({why})", hint="choose the dataset's folder") from None
     files: list[FileRef] = []
     troubles: list[Trouble] = []
-    for found in _below(root, "", ((top.st_dev, top.st_ino),), _Left(most)):
+    for found in _below(root, "", ((top.st_dev, top.st_ino),), _Left(most, pause)):
         if isinstance(found, FileRef):
             files.append(found)
         else:
@@ -47,10 +52,11 @@ def walk(root: Path, most: int = MOST) -> tuple[Listing, tuple[Trouble, ...]]:
 
 
 class _Left:
-    """How many files and folders may still be met."""
+    """How many files and folders may still be met, and whether the walk is to end."""
 
-    def __init__(self, most: int) -> None:
+    def __init__(self, most: int, pause: Callable[[], None]) -> None:
         self._most = self._left = most
+        self.pause = pause
 
     def take(self, count: int) -> None:
         """So many more. Raises BadTree."""
@@ -70,6 +76,7 @@ def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...], left: 
         return
     left.take(len(names))
     for name in names:
+        left.pause()
         path = prefix + name
         if not _plain(name):
             yield Trouble("name-odd", ascii(path)[1:-1])

@@ -19,7 +19,7 @@ from core.ui.publish_boxes import act, columns, figures_html, heading, show
 from core.ui.publish_desk import Desk, Kept, Name
 from core.ui.publish_findings import findings
 from core.ui.publish_hints import AGAIN, ROLL, for_the_page
-from core.ui.publish_target import Sight, button, goes_to
+from core.ui.publish_target import button, goes_to
 from core.ui.publish_token import Writer
 from core.ui.publish_words import (
     CHECKED,
@@ -33,6 +33,7 @@ from core.ui.publish_words import (
 from core.ui.zones import zone_now
 from core.workflows.publish_ask import DESPITE
 from core.workflows.publish_papers import report_in
+from core.workflows.publish_sight import Sight
 
 _SWITCH = "switch on “Free each shard once it is proven” below"
 

@@ -35,6 +35,13 @@ _WORDS = {
     "give the folder that was built into": f"{_DO}: it is built anew",
     "publish from a new staging folder": "choose a new staging folder under Change",
     "publish it from a new staging folder": "choose a new staging folder under Change",
+    "publish it from a new staging folder, with --replace": (
+        f"choose a new staging folder under Change, and “Replace what is there” {_MORE}"
+    ),
+    "publish all of it from a new staging folder": "choose a new staging folder under Change",
+    "choose another staging folder, and build there": "choose another staging folder under Change",
+    "give the limit of a shard that it was begun with": f"write the size of a shard that it was begun with {_MORE}",
+    "run it again (or build, then upload)": _DO,
     "publish from a new one": "choose a new one under Change",
     "publish to another repository or branch": "choose another repository under Change",
     "choose another staging folder": "choose another staging folder under Change",
@@ -43,6 +50,7 @@ _WORDS = {
     "give a limit above 0": f"write a size of a shard above 0 {_MORE}",
     "allow larger shards, with several rows each": f"allow larger shards {_MORE}",
     "--replace puts ours": f"“Replace what is there” {_MORE}, puts ours",
+    "name the right one with --licence": f"name the right one {_MORE}",
     "leave --licence out": f"leave the licence empty {_MORE}",
     "leave --revision out": "leave the branch out",
     "leave --no-create out, and it is made, private; or make it": "make it",
@@ -59,6 +67,10 @@ _WORDS = {
     "use another HF_TOKEN": f"set another HF_TOKEN and {_RESTART}",
     "make a token with write access at huggingface.co/settings/tokens": (
         f"make a token with write access at huggingface.co/settings/tokens, set it as HF_TOKEN and {_RESTART}"
+    ),
+    "give a repository of your own with --repo, or set HF_TOKEN to a token of somebody who belongs there": (
+        "choose a repository of your own under Change, or set HF_TOKEN to a token of somebody who belongs there and "
+        f"{_RESTART}"
     ),
     "copy the token again": f"copy the token again and {_RESTART}",
     "unset it to publish": f"unset it and {_RESTART}",

@@ -22,11 +22,12 @@ from core.ui.publish_findings import findings
 from core.ui.publish_grid import CSS, grid_of, in_words, legend_html, squares_html
 from core.ui.publish_hints import for_the_page
 from core.ui.publish_standing import Proof, Stand, dataset_url, verified_in, wrong_shards
-from core.ui.publish_target import Sight, stands_at
+from core.ui.publish_target import stands_at
 from core.ui.publish_token import Writer
 from core.ui.publish_words import STEPS, amount, at_rest, bar_line, below_bar, clock, span, stepper
 from core.ui.zones import zone_now
 from core.workflows.publish_papers import VALIDATION, VALIDATION_TEXT, read_paper, report_in
+from core.workflows.publish_sight import Sight
 from core.workflows.publish_status import Status
 from core.workflows.publish_work import beside
 
@@ -252,7 +253,8 @@ def _incomplete(status: Status, stand: Stand) -> None:
         if step.rstrip(".") not in stand.hint:
             st.caption(plain(step))
     named = {"missing": found.missing, "different": found.different, "unexpected": found.unexpected}
-    for what, listed in {**named, "changed in the source": found.stale}.items():
+    source = {"changed in the source": found.stale, "in the source and in no shard": found.unpublished}
+    for what, listed in {**named, **source}.items():
         if listed:
             with st.expander(f"{len(listed)} {what} at the last verification", key=f"publish-{what.split()[0]}"):
                 more = [f"… and {len(listed) - _NAMED} more"] if len(listed) > _NAMED else []

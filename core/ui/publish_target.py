@@ -5,26 +5,20 @@ Asked of the Hub at most once in a minute. Who may see a repository that is ther
 
 from __future__ import annotations
 
-import json
 import re
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
 
-from core.errors import HubCorrupt, HubDenied, HubNotFound
-from core.hub.client import Hub, check_repo
-from core.hub.policy import Cancelled, Patience
-from core.hub.wire import Traffic
+from core.hub.client import Hub
 from core.publish.licences import licence_of
 from core.settings import Settings
 from core.ui.publish_boxes import plain
 from core.ui.publish_wish import Wish
 from core.ui.tasks import Tasks
+from core.workflows.publish_sight import Sight, ask
 
-Sight = Literal["unknown", "new", "private", "public", "gated"]
 ASKED_S = 60.0
 FIRST_S = 2.0  # that a page waits for the first answer
-_MOST = 4 * 2**20
 _SEEN: Mapping[Sight, str] = {
     "private": "**private**", "public": "**public**", "gated": "**public**, with access on request",
 }  # fmt: skip
@@ -52,40 +46,6 @@ def sight_now(
         task.wait(first_s)
     found: Sight = task.result if task.state == "done" else "unknown"
     return found
-
-
-def ask(hub: Hub, settings: Settings, repo: str, cancelled: Cancelled) -> Sight:
-    """What the Hub says of the repository.
-
-    Raises:
-        HubError: each kind, but for one that is not there. FetchCancelled. BadSource: that is no name of one.
-    """
-    body = bytearray()
-    patience = Patience(hub.policies.control)
-    url = f"{settings.hf_endpoint.rstrip('/')}/api/datasets/{check_repo(repo)}?expand=private&expand=gated"
-    try:
-        with hub.open(url, {}, patience, Traffic(), cancelled) as answer:
-            for chunk in answer.chunks:
-                body += chunk
-                if len(body) > _MOST:
-                    raise HubCorrupt("the Hub's answer is far too long", hint="check HF_ENDPOINT")
-    except HubNotFound:
-        return "new"
-    except HubDenied as error:
-        return "new" if "does not exist" in str(error) else "unknown"  # the Hub denies both what it hides and lacks
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
-        return "unknown"
-    return sight_in(told)
-
-
-def sight_in(told: Any) -> Sight:
-    """Who may see it, by the Hub's answer; "unknown" where that does not say."""
-    private = told.get("private") if isinstance(told, Mapping) else None
-    if not isinstance(private, bool):
-        return "unknown"
-    return "private" if private else "gated" if told.get("gated") else "public"
 
 
 def goes_to(wish: Wish, sight: Sight, licence: str | None) -> str:

@@ -18,9 +18,10 @@ from core.ui.publish_desk import Desk, Kept, shared
 from core.ui.publish_key import access
 from core.ui.publish_run_view import EDITING, Published
 from core.ui.publish_standing import WORDS, Stand, Standing, proof_in, stand_of
-from core.ui.publish_target import Sight, sight_now
+from core.ui.publish_target import sight_now
 from core.ui.publish_token import Writer, writer_now
 from core.ui.source_picker import may_open_folders
+from core.workflows.publish_sight import Sight
 from core.workflows.publish_status import Status
 
 BUSY_S, CALM_S = 1.5, 6.0  # between two looks while a command works, and while none does

@@ -1,13 +1,16 @@
 """Publish card: what the dataset's card tells that its shards do not, noted in the staging folder while the source is
-there: the licence, and how many rows have each column. The card's text is core.publish.card's."""
+there: the licence, how many rows have each column, whom its description names. The card's text is card.py's."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 from core.errors import BadTree, NotValid
-from core.publish.card import About, about
+from core.publish.card import CREDIT, About, about
+from core.publish.credit import as_note, credit_of
 from core.publish.licences import check_licence, licence_to_use
+from core.publish.participants import DESCRIPTION, read_json
+from core.publish.rows import Listing
 from core.publish.staging import Staging
 from core.publish.tree import Tree
 from core.publish.view import View
@@ -34,7 +37,10 @@ def note_card(staging: Staging, tree: Tree, how: How) -> None:
     licence = check_freer(how.licence, tree.schema.licence, tree.licence)
     present = {c.name: sum(bool(row.files[c.name]) for row in tree.rows) for c in tree.schema.images}
     present |= {c.name: sum(row.values[c.name] is not None for row in tree.rows) for c in tree.schema.scalars}
-    _note(staging, {"licence": licence, "source": tree.licence, "present": present})
+    _note(staging, CARD, {"licence": licence, "source": tree.licence, "present": present})
+    files = {file.path: file for file in (*tree.tables, *tree.loose)}
+    told = read_json(Listing(tree.root, files), DESCRIPTION) if DESCRIPTION in files else None
+    _note(staging, CREDIT, as_note(credit_of(told)))
 
 
 def note_licence(staging: Staging, asked: str) -> None:
@@ -42,7 +48,7 @@ def note_licence(staging: Staging, asked: str) -> None:
     kept = _kept(staging.view)
     of_tree = kept.get("source")
     licence = check_freer(asked, staging.view.header.schema.licence, str(of_tree) if of_tree else None)
-    _note(staging, {**kept, "licence": licence})
+    _note(staging, CARD, {**kept, "licence": licence})
 
 
 def about_card(view: View) -> About:
@@ -64,9 +70,9 @@ def _kept(view: View) -> Mapping[str, object]:
     return kept
 
 
-def _note(staging: Staging, wanted: Mapping[str, object]) -> None:
-    if staging.view.notes.get(CARD) != wanted:
-        staging.note(CARD, wanted)
+def _note(staging: Staging, name: str, wanted: Mapping[str, object]) -> None:
+    if staging.view.notes.get(name) != wanted:
+        staging.note(name, wanted)
 
 
 def _unreadable() -> BadTree:

@@ -21,8 +21,11 @@ from core.settings import Settings
 from core.workflows.publish_ask import How, Publication
 from core.workflows.publish_beats import Tell, quiet, told
 from core.workflows.publish_card import note_licence
-from core.workflows.publish_guard import check_alone, check_hub, clients, may_publish
+from core.workflows.publish_checked import check_folder, keep_checked
+from core.workflows.publish_gone import check_not_gone
+from core.workflows.publish_guard import check_hub, clients, may_publish
 from core.workflows.publish_status import Status, status
+from core.workflows.publish_there import check_there
 from core.workflows.publish_validity import refuse_known_errors
 from core.workflows.publish_work import (
     Outcome,
@@ -65,20 +68,26 @@ def validate_source(
     tell: Tell = quiet,
     cancelled: Cancelled = never,
     progress: Path | None = None,
+    staging: Path | None = None,
 ) -> Validated:
     """Check a source folder.
 
     Args:
         progress: a file to tell progress in.
+        staging: a folder in which the report is kept, for what is built and sent from there.
 
     Raises:
-        BadTree, BadPlan, PublishCancelled.
+        BadTree, BadPlan, PublishCancelled. With `staging` also as `check_folder` and `keep_checked`.
     """
+    if staging is not None:
+        check_folder(source, staging)
     with told(progress, tell) as beats:
         beats.step("plan", "reading the source folder")
-        tree = scan(source.expanduser(), schema_named(schema))
+        tree = scan(source.expanduser(), schema_named(schema), cancelled)
         found = check(tree, how, beats, cancelled)
-        beats.end("done", f"validated: {verdict(found.report)}")
+        if staging is not None:
+            keep_checked(found, staging)
+        beats.end("done", f"checked. {verdict(found.report)}")
     return found
 
 
@@ -109,7 +118,7 @@ def build_staging(
             ):
                 known = refuse_known_errors(work.ours.staging.view, how.despite)
                 check_hub(both, to, how, cancelled, beats.note)
-                check_alone(both.hub, work.ours.staging.view, cancelled)
+                check_there(settings, both.hub, work.ours)
                 roll_all(settings, work, both)
                 beats.end("done", "built, sent and proven", _LEFT)
     return Stepped(status(to.staging), known)
@@ -133,11 +142,11 @@ def upload_staging(
     ):
         beats.step("upload", "asking the Hub whether we may write")
         known = refuse_known_errors(ours.staging.view, how.despite)
-        changes.check(ours.staging.view)
+        changes.check(ours.staging.view, cancelled)
         if how.licence:
             note_licence(ours.staging, how.licence)
         check_hub(both, to, how, cancelled, beats.note)
-        check_alone(both.hub, ours.staging.view, cancelled)
+        check_there(settings, both.hub, ours)
         send_all(ours, both)
         send_card(ours, both)
         beats.end("done", "sent, and proven by the repository's list", "verify")
@@ -157,6 +166,7 @@ def verify_staging(
     Raises:
         HubError, StagingForeign, StagingBusy, StagingDamaged, DiskFull, PublishCancelled.
     """
+    check_not_gone(folder)
     with (
         clients(settings) as both,
         told(None, tell) as beats,
@@ -173,5 +183,6 @@ def verify_staging(
 
 def publication_of(folder: Path) -> Publication:
     """What a staging folder was begun for. Raises StagingForeign, StagingDamaged."""
+    check_not_gone(folder)
     found = status(folder)
     return Publication(found.source, found.schema, found.repo, found.folder, found.revision)

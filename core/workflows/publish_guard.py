@@ -20,7 +20,6 @@ from core.publish.needs import Needs
 from core.publish.proof import judge, look_up, stopping
 from core.publish.room import Room as Left
 from core.publish.staging import Staging
-from core.publish.view import View
 from core.resources import budget
 from core.resources.budget import Decision, Help
 from core.resources.disk import Usage, measure_usage, stat_filesystem, writable_roots
@@ -38,8 +37,7 @@ PATIENT = Policies(
     Policy(10.0, 60.0, 60.0, 120.0, 300.0, attempts=8, pause_s=1.0, pace=16 * 2**10),
 )
 WINDOW = 20 * 10**9  # bytes that lie in a rolling staging folder at most, unless it is said
-_SENDS = "sends"  # a note: the repository to which shards were sent from this folder
-_NAMED = 3  # files that a sentence lists
+SENDS = "sends"  # a note: the repository to which shards were sent from this folder
 
 
 @dataclass(frozen=True)
@@ -93,9 +91,9 @@ def may_publish(both: Clients, to: Publication, how: How, cancelled: Cancelled) 
     """
     with stopping():
         both.pusher.check_may_write(to.repo, cancelled)
-        if _has(both.hub, to.repo, to.revision, cancelled):
+        if is_there(both.hub, to.repo, to.revision, cancelled):
             return True
-        if to.revision != "main" and _has(both.hub, to.repo, "main", cancelled):
+        if to.revision != "main" and is_there(both.hub, to.repo, "main", cancelled):
             raise HubNotFound(f"{to.repo} has no branch {to.revision}", hint="make it first, or leave --revision out")
         if not how.create:
             raise HubNotFound(
@@ -119,31 +117,17 @@ def check_hub(both: Clients, to: Publication, how: How, cancelled: Cancelled, sa
     with stopping():
         say(f"making the dataset {to.repo}, {'for everybody to see' if how.public else 'private'}")
         both.pusher.create(to.repo, not how.public, cancelled)
-        if not _has(both.hub, to.repo, to.revision, cancelled):
+        if not is_there(both.hub, to.repo, to.revision, cancelled):
             raise HubNotFound(f"{to.repo} was made and has no branch {to.revision}", hint="make the branch, then go on")
 
 
-def _has(hub: Hub, repo: str, revision: str, cancelled: Cancelled) -> bool:
+def is_there(hub: Hub, repo: str, revision: str, cancelled: Cancelled) -> bool:
     """Whether it is there and may be read: the Hub says of some that are not there that they may not be."""
     try:
         hub.commit_of(repo, revision, Traffic(), cancelled)
     except (HubNotFound, HubDenied):
         return False
     return True
-
-
-def check_alone(hub: Hub, view: View, cancelled: Cancelled) -> None:
-    """Raise BadPlan if the repository holds data files of something else: readers would take them for ours."""
-    if not _has(hub, view.identity.repo, view.identity.revision, cancelled):
-        return
-    remote = look_up(hub, view.identity.repo, view.identity.revision, cancelled)
-    others = judge(view, remote).unexpected
-    if others:
-        named = ", ".join(others[:_NAMED]) + (", …" if len(others) > _NAMED else "")
-        raise BadPlan(
-            f"{view.identity.repo} holds {len(others)} data file{'s' * (len(others) > 1)} of something else ({named})",
-            hint="remove them there, or publish to another repository or branch",
-        )
 
 
 def check_replaces(hub: Hub, staging: Staging, how: How, cancelled: Cancelled) -> None:
@@ -155,7 +139,7 @@ def check_replaces(hub: Hub, staging: Staging, how: How, cancelled: Cancelled) -
         BadPlan: it is not, and nobody said that it may be replaced.
     """
     view = staging.view
-    if view.notes.get(_SENDS) == view.identity.repo:
+    if view.notes.get(SENDS) == view.identity.repo:
         return
     remote = look_up(hub, view.identity.repo, view.identity.revision, cancelled)
     others = [at for at in judge(view, remote).different if how.rolling or view.shards[at].is_made]
@@ -164,7 +148,7 @@ def check_replaces(hub: Hub, staging: Staging, how: How, cancelled: Cancelled) -
             f"{view.identity.repo} holds {len(others)} shards of the same names as these, which may be another dataset",
             hint="--replace puts ours in their place (its history keeps the old ones), or choose another repository",
         )
-    staging.note(_SENDS, view.identity.repo)
+    staging.note(SENDS, view.identity.repo)
 
 
 def read_container(settings: Settings, staging: Path) -> Reading:

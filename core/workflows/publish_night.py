@@ -19,7 +19,8 @@ from core.publish.view import View
 from core.settings import Settings
 from core.workflows.publish_ask import How, Publication
 from core.workflows.publish_beats import Tell, quiet, told
-from core.workflows.publish_guard import Clients, check_alone, clients, may_publish
+from core.workflows.publish_guard import Clients, clients, may_publish
+from core.workflows.publish_there import check_there
 from core.workflows.publish_validity import make_sure
 from core.workflows.publish_work import (
     Outcome,
@@ -68,7 +69,7 @@ def publish(
             settings, to, how, beats, cancelled, lambda: there.append(may_publish(both, to, how, cancelled)), waits
         ) as work,
     ):
-        check_alone(both.hub, work.ours.staging.view, cancelled)
+        check_there(settings, both.hub, work.ours)
         make_sure(work, validated)
         if not any(there):
             make_repository(work.ours, both, to)

@@ -10,12 +10,14 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from core.hub.policy import Cancelled
+from core.publish.foreign import foreign
 from core.publish.needs import RECORD_BYTES, SEND_RATE, Needs, Rates, expect, judge
 from core.publish.plan import Plan, make_plan
 from core.publish.records import State, identify
 from core.publish.room import SPARE
 from core.publish.schema import schema_named
-from core.publish.staging import foreign, is_renewable
+from core.publish.staging import is_renewable
 from core.publish.tree import Tree, scan
 from core.publish.view import MANIFEST, View, look
 from core.resources.budget import Decision, advice, decide_disk
@@ -83,14 +85,14 @@ class Prospect:
         return not self.fits and self.sums.memory.admitted and self.sums.rolling_disk.admitted
 
 
-def prospect(settings: Settings, to: Publication, how: How) -> Prospect:
+def prospect(settings: Settings, to: Publication, how: How, cancelled: Cancelled = lambda: False) -> Prospect:
     """What it will make and take.
 
     Raises:
         BadTree, BadPlan: the folder or the names are not right. StagingForeign: the staging folder is for something
             else; both fingerprints are told. StagingDamaged.
     """
-    tree, plan = plan_of(to)
+    tree, plan = plan_of(to, cancelled)
     view = view_of(plan, to)
     found = sums(settings, plan, to.staging, how, view)
     return Prospect(
@@ -112,10 +114,10 @@ def prospect(settings: Settings, to: Publication, how: How) -> Prospect:
     )
 
 
-def plan_of(to: Publication) -> tuple[Tree, Plan]:
-    """The source as it lies there now, and its shards. Raises BadTree, BadPlan."""
+def plan_of(to: Publication, cancelled: Cancelled = lambda: False) -> tuple[Tree, Plan]:
+    """The source as it lies there now, and its shards. Raises BadTree, BadPlan, PublishCancelled."""
     check_apart(to.source, to.staging)
-    tree = scan(to.source.expanduser(), schema_named(to.schema))
+    tree = scan(to.source.expanduser(), schema_named(to.schema), cancelled)
     return tree, make_plan(tree, to.limit)
 
 
@@ -131,7 +133,7 @@ def view_of(plan: Plan, to: Publication) -> View | None:
     if is_renewable(view, wanted):
         return None
     if view.identity != wanted:
-        raise foreign(view.identity, wanted)
+        raise foreign(view, wanted, plan)
     return view
 
 

@@ -9,15 +9,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from core.publish.changes import stale
+from core.publish.changes import drift
 from core.publish.follow import Follower
-from core.publish.records import State
+from core.publish.records import ShardRecord, State
 from core.publish.verify import cleanup_command
 from core.publish.view import View, look
 from core.workflows.publish_papers import VERIFIED, proves, read_paper
@@ -44,7 +44,9 @@ class Status:
         verified: the last verification's report (keys as of `publish verify --json`); None if there was none.
         cleanup: the command that removes the folder; "" unless all is verified and nobody works in it.
         damaged: lines of the record that could not be read.
-        stale: built shards of which the source has another size or time now, or was taken away; None if not asked.
+        stale: built shards of which the source has another size, time or value now, or was taken away; None if
+            not asked.
+        unpublished: rows of the source that are in no shard; None if not asked.
     """
 
     folder: Path
@@ -67,6 +69,7 @@ class Status:
     cleanup: str
     damaged: int
     stale: int | None = None
+    unpublished: int | None = None
 
     @property
     def at_work(self) -> bool:
@@ -84,7 +87,8 @@ def status(folder: Path, follower: Follower | None = None, *, compare: bool = Fa
 
     Args:
         follower: of this folder, for whoever asks again and again: only what is new in the record is read.
-        compare: look at the stamps of the source's files, too, which may lie on a slow disk.
+        compare: look at the stamps of the source's files, too, which may lie on a slow disk. One that changed or grew
+            since is not called done.
 
     Raises:
         StagingForeign: it is no staging folder. StagingDamaged: its record cannot be read.
@@ -94,10 +98,9 @@ def status(folder: Path, follower: Follower | None = None, *, compare: bool = Fa
     lives = is_at_work(told)  # asked before the record is read: what a publisher did last is in it then
     view = look(folder) if follower is None else follower.look()
     verified = read_paper(folder / VERIFIED)
-    proven = proves(verified, view)
-    standing = standing_of(told, lives, proven)
+    stale, more = _compared(view) if compare else (None, None)
+    standing = standing_of(told, lives, not stale and not more and proves(verified, view))
     message, hint = words_of(told, standing, view)
-    shards = view.shards
     return Status(
         folder=folder,
         repo=view.identity.repo,
@@ -107,19 +110,33 @@ def status(folder: Path, follower: Follower | None = None, *, compare: bool = Fa
         fingerprint=view.identity.fingerprint(),
         standing=standing,
         progress=told,
-        shards=len(shards),
+        shards=len(view.shards),
         states=view.counts(),
-        grid=tuple(shard.state for shard in shards),
-        bytes=sum(shard.bytes or shard.expected_bytes for shard in shards),
-        built_bytes=sum(shard.bytes for shard in shards if shard.is_made),
-        proven_bytes=sum(shard.bytes for shard in shards if shard.state in ("proven", "freed")),
+        grid=tuple(shard.state for shard in view.shards),
+        **_sizes(view.shards),
         message=message,
         hint=hint,
         verified=verified,
         cleanup=cleanup_command(folder) if standing == "done" else "",
         damaged=view.damaged,
-        stale=len(stale(view)) if compare else None,
+        stale=stale,
+        unpublished=more,
     )
+
+
+def _compared(view: View) -> tuple[int, int]:
+    """Built shards of another source than it is now, and rows of it that are in none."""
+    found = drift(view)
+    return len(found.stale(view)), len(found.rows)
+
+
+def _sizes(shards: Sequence[ShardRecord]) -> dict[str, int]:
+    """Bytes of all, of those that are built, and of those that are proven."""
+    return {
+        "bytes": sum(shard.bytes or shard.expected_bytes for shard in shards),
+        "built_bytes": sum(shard.bytes for shard in shards if shard.is_made),
+        "proven_bytes": sum(shard.bytes for shard in shards if shard.state in ("proven", "freed")),
+    }
 
 
 def standing_of(told: Progress | None, lives: bool, proven: bool) -> Standing:

@@ -20,6 +20,7 @@ from core.publish.finish import finish
 from core.publish.plan import Plan
 from core.publish.report import Report
 from core.publish.report import as_json as report_as_json
+from core.publish.rescan import note_source
 from core.publish.rolling import roll
 from core.publish.room import Room
 from core.publish.sending import CLOCK, Clock, Options
@@ -39,6 +40,7 @@ from core.workflows.publish_plan import plan_of, sums, view_of
 from core.workflows.publish_progress import FILE
 
 TREE = "tree"  # a note: sum of the source (publish_ask.tree_sum) as it was when the folder was begun or gone on with
+LEAST_REST_S = 60.0  # that the Hub may ask for without any patience
 _LEAST = 4  # attempts without any patience: within about a minute
 
 
@@ -121,7 +123,7 @@ def begun(
         NotValid: it would be published under a freer licence than the source's.
     """
     beats.step("plan", "reading the source folder")
-    tree, plan = plan_of(to)
+    tree, plan = plan_of(to, cancelled)
     check_freer(how.licence, tree.schema.licence, tree.licence)
     found = sums(settings, plan, to.staging, how, view_of(plan, to))
     require(found.needs, (found.memory, found.disk), None if how.rolling else found.rolling)
@@ -134,6 +136,7 @@ def begun(
         note_card(staging, tree, how)
         if staging.view.notes.get(TREE) != (now := tree_sum(tree)):
             staging.note(TREE, now)
+        note_source(staging, tree, plan, cancelled)
         yield Work(Ours(staging, how, beats, room, cancelled, waits), tree, plan)
 
 
@@ -153,7 +156,9 @@ def build_all(work: Work) -> building.Built:
     """Build what is missing."""
     ours = work.ours
     ours.beats.step("build", "building")
-    return building.build(work.plan, ours.staging, ours.beats.building, ours.cancelled, room=ours.room)
+    built = building.build(work.plan, ours.staging, ours.beats.building, ours.cancelled, room=ours.room)
+    note_source(ours.staging, work.tree, work.plan, ours.cancelled)
+    return built
 
 
 def roll_all(settings: Settings, work: Work, both: Clients) -> int:
@@ -173,6 +178,7 @@ def roll_all(settings: Settings, work: Work, both: Clients) -> int:
 
 def make_repository(ours: Ours, both: Clients, to: Publication) -> None:
     """Make it, unless it is there; a Hub that is away is waited for. Raises as `check_hub`."""
+    ours.beats.step("build", "asking the Hub for the repository")
     trial = Trial(options_of(ours.how), ours.waits, ours.beats.waiting, ours.cancelled)
     trial.run(lambda: check_hub(both, to, ours.how, ours.cancelled, ours.beats.note))
 
@@ -186,7 +192,7 @@ def make_sure_of_names(ours: Ours, both: Clients) -> None:
 def send_all(ours: Ours, both: Clients) -> Uploaded:
     """Send the shards that are built and not proven."""
     ours.beats.step("upload", "comparing with what the repository holds")
-    changes.check(ours.staging.view)
+    changes.check(ours.staging.view, ours.cancelled)
     make_sure_of_names(ours, both)
     told = (options_of(ours.how), ours.beats.sending, ours.cancelled)
     return upload(ours.staging, both.hub, both.pusher, *told, clock=ours.waits)
@@ -237,7 +243,7 @@ def options_of(how: How) -> Options:
     """How it is sent, and for how long a Hub that is away is waited for."""
     options = Options(files=how.commit_files, bytes=how.commit_bytes, create=False, private=not how.public)
     longest = max(4 * options.pause_s, min(options.longest_s, how.patience_s / 10))
-    options = replace(options, longest_s=longest)
+    options = replace(options, longest_s=longest, longest_rest_s=max(LEAST_REST_S, how.patience_s))
     return replace(options, attempts=attempts_for(how.patience_s, options))
 
 

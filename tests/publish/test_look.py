@@ -6,6 +6,7 @@ import tempfile
 import zlib
 from pathlib import Path
 
+import nibabel as nib
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -98,3 +99,12 @@ def test_a_shorter_image_is_always_found(end: int, extra: int) -> None:
     assert any(RULES[one.code].severity == "error" for one in see(packed(RAW[:end])).troubles)
     longer = [one.detail for one in see(packed(RAW + bytes(extra + 1))).troubles if one.code == "image-damaged"]
     assert longer == ["the file is longer than its header promises"]
+
+
+@pytest.mark.parametrize("order", "<>")
+def test_nifti_2_is_an_error_as_no_reader_of_the_dataset_could_decode_it(order: str) -> None:
+    header = nib.Nifti2Image.header_class(endianness=order)  # type: ignore[no-untyped-call]
+    second = nib.Nifti2Image(np.arange(8.0).reshape(2, 2, 2), np.eye(4), header)  # type: ignore[no-untyped-call]
+    for data, name in ((second.to_bytes(), "a.nii"), (packed(second.to_bytes()), NAME)):
+        (one,) = [one for one in see(data, name).troubles if one.code == "nifti-2"]
+        assert RULES[one.code].severity == "error" and one.path == name

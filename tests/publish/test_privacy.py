@@ -112,7 +112,8 @@ def test_both_byte_orders_and_the_second_nifti_are_read(tmp_path: Path) -> None:
             made = kind(np.zeros((4, 4, 4), "int16"), np.eye(4), header)  # type: ignore[no-untyped-call]
             made.header["descrip"] = b"2015-03-12"
             made.header.extensions.append(nib.nifti1.Nifti1Extension(6, b"for DOE^JOHN"))
-            assert sorted(codes(tmp_path, packed(made.to_bytes()))) == ["header-date", "header-person"]
+            found = set(codes(tmp_path, packed(made.to_bytes()))) - {"nifti-2"}
+            assert found == {"header-date", "header-person"}
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,9 @@ import pytest
 from core.hub.hubs import hub_for
 from core.settings import load_settings
 from core.ui.publish_boxes import plain
-from core.ui.publish_target import Sight, ask, button, goes_to, sight_in, stands_at
+from core.ui.publish_target import button, goes_to, stands_at
 from core.ui.publish_wish import Wish
+from core.workflows.publish_sight import Sight, ask, sight_in
 from tests.hubserver import Fault, HubServer
 from tests.ui import publish_world as made
 from tests.ui.publish_page import prepare, publish, texts

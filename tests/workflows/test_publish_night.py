@@ -21,6 +21,7 @@ from core.workflows.publish_status import status
 from core.workflows.publish_validity import errors_in
 from core.workflows.publish_work import Outcome, attempts_for
 from tests.hubserver import Fault
+from tests.publish import trees
 from tests.publish.commands import Owner, owner
 from tests.publish.staged import REPO
 
@@ -77,6 +78,10 @@ def once(phase: str, act: Callable[[], None]) -> Callable[[Progress], None]:
             act()
 
     return when
+
+
+def void(value: object) -> None:
+    """Forgets it."""
 
 
 def remove(at: Owner, path: str) -> None:
@@ -185,6 +190,16 @@ def test_what_cannot_be_mended_from_here_is_named(tmp_path: Path) -> None:
             night(at, Fast(), once("verify", add))
         told = status(at.staging)
         assert told.verified is not None and told.verified["unexpected"] == ["data/other.parquet"] and not told.cleanup
+
+
+def test_a_source_that_grows_meanwhile_is_not_called_published(tmp_path: Path) -> None:
+    with owner(tmp_path, "bids") as at:
+        late = once("verify", lambda: void(trees.put(at.source, "sub-04/anat/sub-04_T1w.nii.gz")))
+        with pytest.raises(NotProven, match=r"in no shard \(sub-04\)") as error:
+            night(at, Fast(), late)
+        assert "new staging folder" in error.value.hint
+        told = status(at.staging)
+        assert told.standing == "failed" and not told.cleanup and told.verified and not told.verified["ok"]
 
 
 def test_a_stop_is_obeyed_while_it_waits(tmp_path: Path) -> None:
