@@ -30,7 +30,8 @@ def last_run_and_cache() -> None:
     entries = loaders.cache().entries()
     cases = len({(e.source, e.case_id) for e in entries})
     told = in_words(next(iter(loaders.past()().runs), None), time.time())
-    st.caption(f"{told} · cached: {cases} cases, {sum(e.bytes for e in entries) / 1e6:.0f} MB")
+    held = f"{cases} case{'' if cases == 1 else 's'}, {sum(e.bytes for e in entries) / 1e6:.0f} MB"
+    st.caption(f"{told} · cached: {held}")
 
 
 def in_words(before: PreviousRun | None, now: float) -> str:
