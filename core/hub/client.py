@@ -203,24 +203,39 @@ class Hub:
     def _api(self, repo: str) -> str:
         return f"{self._endpoint}/api/datasets/{check_repo(repo)}"
 
+    def told(self, path: str, most: int, cancelled: Cancelled) -> object:
+        """What the Hub's API says under a path, like /api/whoami-v2: a small JSON body. Asked once.
+
+        Args:
+            most: bytes that it may have.
+
+        Raises:
+            HubError: each kind, within the control policy's time. FetchCancelled.
+        """
+        patience = Patience(self.policies.control)
+        body, _ = self._page(f"{self._endpoint}{path}", patience, Traffic(), cancelled, most)
+        return body
+
     def _json(self, url: str, policy: Policy, traffic: Traffic, cancelled: Cancelled) -> tuple[object, str | None]:
         """A small JSON body, and the address of the next page."""
         patience = Patience(policy)
+        return retrying(lambda: self._page(url, patience, traffic, cancelled, _MAX_PAGE), patience, cancelled)
 
-        def once() -> tuple[object, str | None]:
-            body = bytearray()
-            with self.open(url, {}, patience, traffic, cancelled) as answer:
-                for chunk in answer.chunks:
-                    body += chunk
-                    if len(body) > _MAX_PAGE:
-                        raise HubCorrupt("the Hub's answer is far too long", hint="check HF_ENDPOINT")
-                link = _NEXT.search(answer.headers.get("link", "")[:_MAX_LINK])
-            try:
-                return json.loads(body), self._on_endpoint(urljoin(url, link[1])) if link else None
-            except (ValueError, RecursionError):
-                raise HubCorrupt("the Hub's answer is not JSON", hint="check HF_ENDPOINT, or try again") from None
-
-        return retrying(once, patience, cancelled)
+    def _page(
+        self, url: str, patience: Patience, traffic: Traffic, cancelled: Cancelled, most: int
+    ) -> tuple[object, str | None]:
+        """The same, asked once."""
+        body = bytearray()
+        with self.open(url, {}, patience, traffic, cancelled) as answer:
+            for chunk in answer.chunks:
+                body += chunk
+                if len(body) > most:
+                    raise HubCorrupt("the Hub's answer is far too long", hint="check HF_ENDPOINT")
+            link = _NEXT.search(answer.headers.get("link", "")[:_MAX_LINK])
+        try:
+            return json.loads(body), self._on_endpoint(urljoin(url, link[1])) if link else None
+        except (ValueError, RecursionError):
+            raise HubCorrupt("the Hub's answer is not JSON", hint="check HF_ENDPOINT, or try again") from None
 
     def _on_endpoint(self, url: str) -> str:
         if not url.startswith(self._endpoint + "/"):

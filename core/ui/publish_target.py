@@ -39,9 +39,7 @@ def sight_now(
     if known is not None and known.over and time.monotonic() - known.ended > ASKED_S:
         tasks.drop(key)
         known = None
-    task = tasks.start(
-        key, "asking who may see the dataset", lambda _, cancelled: ask(hub(), settings, repo, cancelled)
-    )
+    task = tasks.start(key, "asking who may see the dataset", lambda _, cancelled: ask(hub(), repo, cancelled))
     if known is None:
         task.wait(first_s)
     found: Sight = task.result if task.state == "done" else "unknown"

@@ -5,7 +5,6 @@ Keeps only the name, the organisations and the rights, never the token or an add
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,9 +12,8 @@ from typing import Any
 
 from core.errors import BadSettings, HubCorrupt, HubDenied, HubError, StrokescopeError
 from core.hub.client import Hub
-from core.hub.policy import Cancelled, Patience
+from core.hub.policy import Cancelled
 from core.hub.rights import refusal_of
-from core.hub.wire import Traffic
 from core.settings import Settings
 from core.ui.tasks import Task, Tasks
 
@@ -84,7 +82,7 @@ def writer_now(settings: Settings, hub: Callable[[], Hub], tasks: Tasks, first_s
     known = tasks.get(key)
     if known is not None and known.over and time.monotonic() - known.ended > ASKED_S:
         tasks.drop(key)
-    task = tasks.start(key, "asking whose the token is", lambda _, cancelled: ask(hub(), settings, cancelled))
+    task = tasks.start(key, "asking whose the token is", lambda _, cancelled: ask(hub(), cancelled))
     task.wait(first_s)
     return judged(task)
 
@@ -102,24 +100,13 @@ def judged(task: Task) -> Writer:
     return Writer(str(who["name"]), who)
 
 
-def ask(hub: Hub, settings: Settings, cancelled: Cancelled) -> Mapping[str, Any]:
+def ask(hub: Hub, cancelled: Cancelled) -> Mapping[str, Any]:
     """What the Hub says of the token, no more than is needed.
 
     Raises:
         HubError: each kind. FetchCancelled.
     """
-    body = bytearray()
-    patience = Patience(hub.policies.control)
-    url = f"{settings.hf_endpoint.rstrip('/')}/api/whoami-v2"
-    with hub.open(url, {}, patience, Traffic(), cancelled) as answer:
-        for chunk in answer.chunks:
-            body += chunk
-            if len(body) > _MOST:
-                raise HubCorrupt("the Hub's answer is far too long", hint="check HF_ENDPOINT")
-    try:
-        said = json.loads(body)
-    except (ValueError, RecursionError):
-        said = None
+    said = hub.told("/api/whoami-v2", _MOST, cancelled)
     if not isinstance(said, dict):
         raise HubCorrupt("the Hub's answer cannot be read", hint="check HF_ENDPOINT, or try again")
     return reduced(said)

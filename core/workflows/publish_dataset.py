@@ -118,7 +118,7 @@ def build_staging(
             ):
                 known = refuse_known_errors(work.ours.staging.view, how.despite)
                 check_hub(both, to, how, cancelled, beats.note)
-                check_there(settings, both.hub, work.ours)
+                check_there(both.hub, work.ours)
                 roll_all(settings, work, both)
                 beats.end("done", "built, sent and proven", _LEFT)
     return Stepped(status(to.staging), known)
@@ -146,7 +146,7 @@ def upload_staging(
         if how.licence:
             note_licence(ours.staging, how.licence)
         check_hub(both, to, how, cancelled, beats.note)
-        check_there(settings, both.hub, ours)
+        check_there(both.hub, ours)
         send_all(ours, both)
         send_card(ours, both)
         beats.end("done", "sent, and proven by the repository's list", "verify")

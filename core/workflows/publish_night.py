@@ -69,7 +69,7 @@ def publish(
             settings, to, how, beats, cancelled, lambda: there.append(may_publish(both, to, how, cancelled)), waits
         ) as work,
     ):
-        check_there(settings, both.hub, work.ours)
+        check_there(both.hub, work.ours)
         make_sure(work, validated)
         if not any(there):
             make_repository(work.ours, both, to)

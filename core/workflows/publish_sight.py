@@ -5,15 +5,12 @@ Of one that is there this is never promised, only told: publishing does not chan
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any, Literal
 
 from core.errors import HubCorrupt, HubDenied, HubNotFound
 from core.hub.client import Hub, check_repo
-from core.hub.policy import Cancelled, Patience
-from core.hub.wire import Traffic
-from core.settings import Settings
+from core.hub.policy import Cancelled
 
 Sight = Literal["unknown", "new", "private", "public", "gated"]
 _MOST = 4 * 2**20
@@ -24,30 +21,20 @@ _THERE: Mapping[Sight, str] = {
 }
 
 
-def ask(hub: Hub, settings: Settings, repo: str, cancelled: Cancelled) -> Sight:
+def ask(hub: Hub, repo: str, cancelled: Cancelled) -> Sight:
     """What the Hub says of the repository.
 
     Raises:
         HubError: each kind, but for one that is not there. FetchCancelled. BadSource: that is no name of one.
     """
-    body = bytearray()
-    patience = Patience(hub.policies.control)
-    url = f"{settings.hf_endpoint.rstrip('/')}/api/datasets/{check_repo(repo)}?expand=private&expand=gated"
     try:
-        with hub.open(url, {}, patience, Traffic(), cancelled) as answer:
-            for chunk in answer.chunks:
-                body += chunk
-                if len(body) > _MOST:
-                    raise HubCorrupt("the Hub's answer is far too long", hint="check HF_ENDPOINT")
+        return sight_in(hub.told(f"/api/datasets/{check_repo(repo)}?expand=private&expand=gated", _MOST, cancelled))
     except HubNotFound:
         return "new"
     except HubDenied as error:
         return "new" if "does not exist" in str(error) else "unknown"  # the Hub denies both what it hides and lacks
-    try:
-        told = json.loads(body)
-    except (ValueError, RecursionError):
+    except HubCorrupt:
         return "unknown"
-    return sight_in(told)
 
 
 def sight_in(told: Any) -> Sight:

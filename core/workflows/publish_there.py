@@ -14,7 +14,6 @@ from core.publish.claims import licence_in, others
 from core.publish.described import read
 from core.publish.proof import Remote, judge, look_up, stopping
 from core.publish.view import View
-from core.settings import Settings
 from core.workflows.publish_card import about_card
 from core.workflows.publish_guard import SENDS, is_there
 from core.workflows.publish_sight import Sight, ask, said
@@ -23,7 +22,7 @@ from core.workflows.publish_work import Ours
 _NAMED = 3  # files that a sentence lists
 
 
-def check_there(settings: Settings, hub: Hub, ours: Ours) -> None:
+def check_there(hub: Hub, ours: Ours) -> None:
     """Look at what the repository holds; who will see it is told. Nothing to be said of one that is not there.
 
     Raises:
@@ -40,7 +39,7 @@ def check_there(settings: Settings, hub: Hub, ours: Ours) -> None:
     check_alone(view, remote)
     if view.notes.get(SENDS) != repo:  # a card that came since is the owner's
         check_card(about_card(view), _card(hub, remote, ours.cancelled), ours.how.replace)
-    line = said(repo, _sight(settings, hub, repo, ours.cancelled), ours.how.public)
+    line = said(repo, _sight(hub, repo, ours.cancelled), ours.how.public)
     if line:
         ours.beats.note(line)
 
@@ -86,9 +85,9 @@ def _card(hub: Hub, remote: Remote, cancelled: Cancelled) -> str:
         return ""
 
 
-def _sight(settings: Settings, hub: Hub, repo: str, cancelled: Cancelled) -> Sight:
+def _sight(hub: Hub, repo: str, cancelled: Cancelled) -> Sight:
     try:
         with stopping():
-            return ask(hub, settings, repo, cancelled)
+            return ask(hub, repo, cancelled)
     except HubError:
         return "unknown"  # nothing depends on it

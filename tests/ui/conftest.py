@@ -14,10 +14,12 @@ from playwright.sync_api import Browser
 from core.resources.probe import Sampler
 from core.resources.watchdog import Watchdog
 from core.sources.sample import SampleSource
+from tests.hubserver import HubServer
 from tests.lanes import BROWSER, lane_of
 from tests.ui.browser import KeptBrowser, StreamlitServer, chromium_path
 from tests.ui.hub_world import shards_with_heads
 from tests.ui.pages import ROOT
+from tests.ui.publish_page import prepare
 from tests.ui.viewer_bench import DEMO
 from tests.ui.viewer_cases import Cases, make_cases
 from tools.build_viewer import build
@@ -87,6 +89,20 @@ def pytest_runtest_teardown(nextitem: pytest.Item | None) -> Generator[None, obj
     if nextitem is None or lane_of(nextitem.nodeid) != BROWSER:
         KEPT.close()
     return result
+
+
+@pytest.fixture(scope="module")
+def publish_hub() -> Iterator[HubServer]:
+    """A Hub on loopback that takes what is published."""
+    with HubServer() as server:
+        yield server
+
+
+@pytest.fixture
+def desk(world: Path, publish_hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of an app that may publish."""
+    prepare(monkeypatch, publish_hub)
+    return world
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,18 +16,6 @@ from tests.hubserver import HubServer
 from tests.ui import publish_world as made
 from tests.ui.pages import open_app, page, words
 from tests.ui.publish_page import KEY, PAGE, READER, TOKEN, bars, prepare, pressable, publish, texts
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def desk(world: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    prepare(monkeypatch, hub)
-    return world
 
 
 def test_nothing_chosen_asks_for_a_folder_within_the_frame_of_every_page(desk: Path) -> None:
@@ -47,9 +34,9 @@ def test_nothing_chosen_asks_for_a_folder_within_the_frame_of_every_page(desk: P
     [("", "no token for the Hub"), (READER, "may only read"), ("hf_strangerstranger", "refuses the app")],
 )
 def test_without_a_token_that_may_write_it_is_off_and_says_how_to_turn_it_on(
-    desk: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch, token: str, said: str
+    desk: Path, publish_hub: HubServer, monkeypatch: pytest.MonkeyPatch, token: str, said: str
 ) -> None:
-    prepare(monkeypatch, hub, HF_TOKEN=token)
+    prepare(monkeypatch, publish_hub, HF_TOKEN=token)
     app = publish()
     assert said in words(app)
     assert "set it as HF_TOKEN" in words(app)
@@ -57,18 +44,18 @@ def test_without_a_token_that_may_write_it_is_off_and_says_how_to_turn_it_on(
 
 
 def test_on_a_space_it_is_in_the_menu_only_with_a_key(
-    desk: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+    desk: Path, publish_hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(monkeypatch, hub, SPACE_ID="owner/space")
+    prepare(monkeypatch, publish_hub, SPACE_ID="owner/space")
     assert "publish" in nav.shown()
-    prepare(monkeypatch, hub, SPACE_ID="owner/space", STROKESCOPE_PUBLISH_KEY="")
+    prepare(monkeypatch, publish_hub, SPACE_ID="owner/space", STROKESCOPE_PUBLISH_KEY="")
     assert "publish" not in nav.shown()
 
 
 def test_without_a_key_it_is_open_to_a_browser_of_this_machine_only(
-    desk: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch
+    desk: Path, publish_hub: HubServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    prepare(monkeypatch, hub, STROKESCOPE_PUBLISH_KEY="")
+    prepare(monkeypatch, publish_hub, STROKESCOPE_PUBLISH_KEY="")
     app = publish(signed_in=False)
     assert "it is open there only" in words(app)
     assert not app.text_input

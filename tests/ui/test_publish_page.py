@@ -4,31 +4,17 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from core.publish.findings import Trouble
 from core.publish.records import State
-from tests.hubserver import HubServer
 from tests.ui import publish_world as made
 from tests.ui.pages import button
-from tests.ui.publish_page import bars, prepare, pressable, publish, texts
+from tests.ui.publish_page import bars, pressable, publish, texts
 
 SHARDS: list[State] = [*["proven"] * 599, *["built"] * 20, *["planned"] * 283]  # type: ignore[list-item]
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def desk(world: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    prepare(monkeypatch, hub)
-    return world
 
 
 def test_while_it_is_checked_it_says_how_far_and_can_be_cancelled(desk: Path) -> None:

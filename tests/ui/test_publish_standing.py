@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from shutil import rmtree
-
-import pytest
 
 from core.publish.records import State
 from core.ui.publish_process import Step
@@ -16,25 +13,12 @@ from core.ui.publish_standing import WORDS, Stand, is_over, proof_in, stand_of
 from core.workflows.publish_progress import Progress
 from core.workflows.publish_status import status
 from core.workflows.publish_work import beside
-from tests.hubserver import HubServer
 from tests.ui import publish_world as made
 from tests.ui.pages import button
-from tests.ui.publish_page import bars, prepare, pressable, publish, texts
+from tests.ui.publish_page import bars, pressable, publish, texts
 
 STEP = Step("run", 1, 1.0, made.AT - 100.0)
 ALL: list[State] = ["proven", "freed", "proven"]
-
-
-@pytest.fixture(scope="module")
-def hub() -> Iterator[HubServer]:
-    with HubServer() as server:
-        yield server
-
-
-@pytest.fixture
-def desk(world: Path, hub: HubServer, monkeypatch: pytest.MonkeyPatch) -> Path:
-    prepare(monkeypatch, hub)
-    return world
 
 
 def told(**more: object) -> dict[str, object]:

@@ -71,9 +71,9 @@ def test_the_hub_is_asked_whether_it_is_there(monkeypatch: pytest.MonkeyPatch) -
         settings = load_settings()
         hub = hub_for(settings)
         try:
-            asked = [ask(hub, settings, repo, lambda: False) for repo in (REPO, "owner/open", "owner/shut")]
+            asked = [ask(hub, repo, lambda: False) for repo in (REPO, "owner/open", "owner/shut")]
             server.faults.add(Fault("status", "/api/datasets/", 1, status=403))
-            assert ask(hub, settings, "owner/open", lambda: False) == "unknown", "a token that is refused says nothing"
+            assert ask(hub, "owner/open", lambda: False) == "unknown", "a token that is refused says nothing"
         finally:
             hub.close()
     assert asked == ["new", "public", "private"]
